@@ -1,0 +1,9 @@
+"""The YAML job file: reading, checking, and turning it into a run of the engine."""
+
+from crawler.jobs.findings import Finding as Finding
+from crawler.jobs.findings import JobError as JobError
+from crawler.jobs.findings import Mark as Mark
+from crawler.jobs.job import Job as Job
+from crawler.jobs.job import job_from_urls as job_from_urls
+from crawler.jobs.job import json_schema as json_schema
+from crawler.jobs.job import load_job as load_job
