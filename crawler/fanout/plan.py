@@ -1,0 +1,228 @@
+"""What a run is told: the plan, the items, and what it hands back.
+
+    items (streamed) ──▶ Run(plan, items).execute() ──▶ Outcome(state, exit_code, summary)
+
+Everything here is a value: the YAML room makes them, the engine reads them, nobody changes them. Durations are seconds,
+sizes are bytes, `None` means "no limit". Defaults are those of a job of kind `fetch`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from crawler.fanout.ids import new_run_id
+from crawler.models import Timeout
+
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
+"""Methods that may be sent twice (RFC 9110 §9.2.2)."""
+
+RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504, 522, 524})
+RETRIED_KINDS = (
+    "dns_temporary",
+    "dns_timeout",
+    "connect_*",
+    "timeout_*",
+    "connection_*",
+    "h2_*",
+    "body_incomplete",
+    "proxy_connect",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed request is sent again, and after how long.
+
+    The wait before try `n + 1` is drawn from `base * factor ** (n - 1)`, never more than `max_backoff`: with full jitter
+    anywhere between zero and that, with equal jitter in its upper half, with none exactly that.
+
+    Attributes:
+        attempts: Tries in all, the first included; 1 means no retry.
+        rate_limit_attempts: Tries that may end `rate_limited`, counted apart, so that 429s do not use up `attempts`.
+        status: HTTP statuses that are worth another try.
+        kinds: Error kinds worth another try, as shell patterns.
+        base, factor, max_backoff, jitter: The back-off, see above.
+        retry_after: `obey` waits as told and gives up if that is longer than `max_wait`; `cap` waits at most `max_wait`;
+            `ignore` uses the back-off alone.
+        max_wait: Longest wait a server may ask for.
+    """
+
+    attempts: int = 4
+    rate_limit_attempts: int = 8
+    status: frozenset[int] = RETRIED_STATUS
+    kinds: tuple[str, ...] = RETRIED_KINDS
+    base: float = 0.5
+    factor: float = 2.0
+    max_backoff: float = 60.0
+    jitter: Literal["full", "equal", "none"] = "full"
+    retry_after: Literal["obey", "cap", "ignore"] = "obey"
+    max_wait: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPolicy:
+    """What happens to response bodies.
+
+    Attributes:
+        keep: `none` counts and hashes them, `inline` puts them into the record, `file` writes each to its file.
+        directory: Folder that holds the files; nothing is ever written outside it. Required for `file`.
+        memory_limit: Bodies above this go to disk piece by piece; only smaller ones are ever whole in memory.
+        max_size: Larger bodies fail with `too_large`.
+        inline_max: Larger bodies are not put into the record (the record then has no `body`, and is still `ok`).
+        decode: Undo `Content-Encoding`; if false, bytes are kept as they came.
+        hash: Compute the SHA-256 of each body.
+        fsync: Wait for the disk before a file gets its final name.
+    """
+
+    keep: Literal["none", "inline", "file"] = "none"
+    directory: Path | None = None
+    memory_limit: int = 1024 * 1024
+    max_size: int | None = 100 * 1024 * 1024
+    inline_max: int = 64 * 1024
+    decode: bool = True
+    hash: bool = True
+    fsync: bool = True
+
+    def __post_init__(self) -> None:
+        if self.keep == "file" and self.directory is None:
+            raise ValueError("keep='file' needs a directory to write to")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """How the one client of a run is made; see `crawler.AsyncClient` for the meaning of each.
+
+    Attributes:
+        headers: Sent with every request, in this order.
+        http1, http2: Protocols offered.
+        verify: Check certificates.
+        ca_file: A PEM file of authorities to trust instead of the system's.
+        proxy: URL of a proxy for all requests; `None` takes the environment's if `trust_env`.
+        trust_env: Read proxy settings from the environment.
+        keepalive_expiry: Seconds an idle connection is kept.
+    """
+
+    headers: tuple[tuple[str, str], ...] = ()
+    http1: bool = True
+    http2: bool = False
+    verify: bool = True
+    ca_file: Path | None = None
+    proxy: str | None = None
+    trust_env: bool = True
+    keepalive_expiry: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file of records.
+
+    Attributes:
+        path: Where it is written; appended to when a run goes on.
+        format: Kind of sink (`crawler.fanout.sinks`).
+    """
+
+    path: Path
+    format: Literal["jsonl"] = "jsonl"
+
+
+def _job_timeout() -> Timeout:
+    return Timeout(connect=10.0, read=30.0, write=30.0, pool=None, total=120.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a run needs to know besides its items.
+
+    Attributes:
+        name: Name of the job; stands in every record.
+        run_id: ULID of this run.
+        concurrency: Requests on the wire at once.
+        timeout: Limits of one attempt; the clock starts when the request gets its slot.
+        retry: When to try again.
+        follow_redirects, max_redirects: Redirect rules.
+        body: What happens to bodies.
+        client: How the client is made.
+        outputs: Files of records; `summary.json` is written beside the first.
+        state_dir: Folder of the durable state; `None` runs in memory, and then nothing can be resumed.
+        durability: `batch` commits every 200 ms or 500 records, `full` also waits for the disk at each commit.
+        input_id: Identifies the input (for example a hash of the list, or path, size and mtime). If it is unchanged and the
+            input was read to its end before, a resumed run does not read it again; `None` always reads it again.
+        grace: Seconds that requests in flight get to finish after `Run.stop()`.
+        worker: Name of this process in the records.
+    """
+
+    name: str
+    run_id: str = field(default_factory=new_run_id)
+    concurrency: int = 64
+    timeout: Timeout = field(default_factory=_job_timeout)
+    retry: RetryPolicy = RetryPolicy()
+    follow_redirects: bool = True
+    max_redirects: int = 10
+    body: BodyPolicy = BodyPolicy()
+    client: ClientOptions = ClientOptions()
+    outputs: tuple[Output, ...] = ()
+    state_dir: Path | None = None
+    durability: Literal["batch", "full"] = "batch"
+    input_id: str | None = None
+    grace: float = 10.0
+    worker: str = "main"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.concurrency <= 10_000:
+            raise ValueError(f"concurrency must be between 1 and 10000, not {self.concurrency}")
+
+
+@dataclass(slots=True)
+class Item:
+    """One request of a job.
+
+    Not frozen: one is made per URL, and a frozen dataclass costs three times as much to fill.
+
+    Attributes:
+        url: Absolute http(s) URL.
+        method: HTTP method.
+        headers: Sent besides the client's, in this order.
+        body: Request body.
+        key: The caller's name for the row; stands in the record.
+        meta: Whatever should come back in the record, JSON values only.
+        priority: Higher ones are leased first.
+        path: Name of the body's file below `BodyPolicy.directory`, with `/` between folders; `None` derives it from the URL.
+        idempotent: Whether it may be sent again after a failure; `None` goes by the method.
+    """
+
+    url: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    key: str | None = None
+    meta: dict[str, object] | None = None
+    priority: int = 0
+    path: str | None = None
+    idempotent: bool | None = None
+
+
+StopReason = Literal["interrupted", "terminated", "requested"]
+"""Why a run was asked to stop: SIGINT (exit code 130), SIGTERM (143), a program (3)."""
+
+RunState = Literal["finished", "stopped", "interrupted", "failed"]
+"""`finished`: every URL has its final state; `stopped`: a limit or the disk ended it, resumable; `interrupted`: a signal
+did, resumable; `failed`: a fault of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        state: See `RunState`.
+        exit_code: 0 ok, 1 some URLs failed, 3 incomplete, 4 disk, 7 internal, 130/143 interrupted.
+        summary: The `crawler.summary/1` object, as written to `summary.json`.
+        message: One sentence for people where the state needs one (which disk error, what to do next), else empty.
+    """
+
+    state: RunState
+    exit_code: int
+    summary: dict[str, object]
+    message: str = ""
