@@ -106,7 +106,8 @@ def _base_limits(timeout: TimeoutTypes | _Unset) -> tuple[float | None, ...]:
     if isinstance(timeout, Timeout):
         return timeout._key()
     if isinstance(timeout, tuple):
-        return (*timeout, None, None, None, None, None)[:4] + (None,)
+        connect, read, write, pool, *_ = (*timeout, None, None, None, None)
+        return connect, read, write, pool, None
     default = None if isinstance(timeout, _Unset) else timeout
     return default, default, default, default, None
 

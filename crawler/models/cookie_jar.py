@@ -26,8 +26,11 @@ import re
 import time
 import urllib.request
 from collections.abc import Iterator
-from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy, eff_request_host
+from http import cookiejar
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
+
+from crawler.models.public_suffixes import is_public_suffix
 
 if TYPE_CHECKING:
     from crawler.models.request import Request
@@ -47,110 +50,11 @@ MAX_SET_COOKIE_BYTES: Final = 2 * MAX_COOKIE_BYTES
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){0,3}|.*:.*|\[.*\]")
 
-# Second levels under which countries register names; with a two-letter top level each is a public suffix.
-_REGISTRY_LABELS: Final = frozenset(
-    [
-        "ac",
-        "adm",
-        "art",
-        "asn",
-        "asso",
-        "blog",
-        "biz",
-        "co",
-        "com",
-        "coop",
-        "csiro",
-        "ed",
-        "edu",
-        "eng",
-        "firm",
-        "gen",
-        "go",
-        "gob",
-        "gouv",
-        "gov",
-        "gv",
-        "id",
-        "idf",
-        "in",
-        "ind",
-        "inf",
-        "info",
-        "int",
-        "jus",
-        "k12",
-        "law",
-        "lg",
-        "ltd",
-        "me",
-        "med",
-        "mil",
-        "mobi",
-        "mod",
-        "mus",
-        "muni",
-        "museum",
-        "name",
-        "ne",
-        "net",
-        "nhs",
-        "nic",
-        "nom",
-        "nome",
-        "ns",
-        "on",
-        "or",
-        "org",
-        "osaka",
-        "parliament",
-        "plc",
-        "police",
-        "press",
-        "pro",
-        "pub",
-        "qld",
-        "res",
-        "rs",
-        "sa",
-        "sch",
-        "school",
-        "state",
-        "store",
-        "tas",
-        "tm",
-        "tokyo",
-        "travel",
-        "tv",
-        "vet",
-        "vic",
-        "wa",
-        "web",
-    ]
-)
-# Well-known hosts of many owners whose names have two labels.
-_SHARED_HOSTS: Final = frozenset(
-    [
-        "appspot.com",
-        "azurewebsites.net",
-        "blogspot.com",
-        "cloudfront.net",
-        "firebaseapp.com",
-        "fly.dev",
-        "github.io",
-        "gitlab.io",
-        "herokuapp.com",
-        "netlify.app",
-        "onrender.com",
-        "pages.dev",
-        "readthedocs.io",
-        "surge.sh",
-        "vercel.app",
-        "web.app",
-        "wordpress.com",
-        "workers.dev",
-    ]
-)
+
+def _request_hosts(request: urllib.request.Request) -> tuple[str, str]:
+    """The request's host, and the same with ".local" where it has no dot, as the standard jar stores it."""
+    hosts: tuple[str, str] = cookiejar.eff_request_host(request)  # type: ignore[attr-defined]  # not in typeshed
+    return hosts
 
 
 class SafeCookiePolicy(DefaultCookiePolicy):
@@ -176,27 +80,17 @@ class SafeCookiePolicy(DefaultCookiePolicy):
     def set_ok_domain(self, cookie: Cookie, request: urllib.request.Request) -> bool:
         """Whether the response's host may set a cookie for that domain."""
         if cookie.domain_specified:
-            host, _ = eff_request_host(request)
+            host, _ = _request_hosts(request)
             domain = cookie.domain.lower().strip(".")
             if domain != host and (_ADDRESS.fullmatch(host) or is_public_suffix(domain)):
                 return False
-        return super().set_ok_domain(cookie, request)  # type: ignore[misc, no-any-return]  # not in typeshed
+        return super().set_ok_domain(cookie, request)
 
     def return_ok_domain(self, cookie: Cookie, request: urllib.request.Request) -> bool:
         """Whether the cookie goes to the request's host: one set without a domain goes to its very host only."""
-        if cookie.domain and not cookie.domain_specified and cookie.domain not in eff_request_host(request):
+        if cookie.domain and not cookie.domain_specified and cookie.domain not in _request_hosts(request):
             return False
-        return super().return_ok_domain(cookie, request)  # type: ignore[misc, no-any-return]  # not in typeshed
-
-
-def is_public_suffix(domain: str) -> bool:
-    """Whether anybody may register names under `domain`, as far as is known here."""
-    labels = domain.split(".")
-    if len(labels) == 1:
-        return domain != "localhost"
-    if len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _REGISTRY_LABELS:
-        return True
-    return domain in _SHARED_HOSTS
+        return super().return_ok_domain(cookie, request)
 
 
 class HostIndexedJar(CookieJar):
@@ -246,7 +140,7 @@ class HostIndexedJar(CookieJar):
             self._next_expiry = min((c.expires for c in self if c.expires is not None), default=math.inf)
 
     def _cookies_for_request(self, request: urllib.request.Request) -> list[Cookie]:
-        hosts = eff_request_host(request)
+        hosts = _request_hosts(request)
         matches_by_name = type(self.policy).domain_return_ok is DefaultCookiePolicy.domain_return_ok
         domains = _matching_domains(hosts) if matches_by_name else list(self._cookies)
         cookies: list[Cookie] = []

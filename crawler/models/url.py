@@ -5,13 +5,14 @@ its text (for the log). So a URL of the plainest kind, text that is canonical al
 regular expression and one look-up: the expression checks the target, the table of known origins vouches for the rest.
 Everything else goes through `urlparse`, and components are split off the text when somebody looks at them.
 
-Measured (one core of an EPYC VM, CPython 3.11): fast construction + `.origin` + `.raw_path` 1.0 µs, the full parser 9 µs.
+Measured (one core of an EPYC VM, CPython 3.11): fast construction + `.origin` + `.raw_path` 1.0 µs, full parser 9 µs.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack, cast
 
 from crawler.errors import InvalidURL
@@ -98,6 +99,7 @@ class Origin:
     host: str
     port: int
     netloc: bytes
+    _hash: int
 
     def __init__(self, url: URLTypes) -> None:
         """Take the origin of `url`.
@@ -133,7 +135,7 @@ class Origin:
         raise AttributeError(f"Origin is immutable: cannot delete {name!r}")
 
     def __hash__(self) -> int:
-        return cast("int", self._hash)
+        return self._hash
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -167,8 +169,8 @@ class URL:
         url.raw_path   b"/pa%20th?search=ab"    url.fragment  "anchorlink"
 
     Scheme and host are lower-case, the scheme's default port is dropped, "." and ".." in the path are resolved (with a
-    scheme or host), what may not stand in a URL is percent-encoded, existing escapes stay. Equal to another URL, or to a
-    text, that normalises to the same.
+    scheme or host), what may not stand in a URL is percent-encoded, existing escapes stay. Equal to another URL, or to
+    a text, that normalises to the same.
 
     Args:
         url: Text, another URL, or nothing.
@@ -457,9 +459,7 @@ def _idna_decode(host: str) -> str:
     labels = []
     for label in host.split("."):
         if label.startswith("xn--"):
-            try:
+            with suppress(idna.IDNAError, UnicodeError):
                 label = idna.decode(label)
-            except (idna.IDNAError, UnicodeError):
-                pass
         labels.append(label)
     return ".".join(labels)

@@ -1,14 +1,15 @@
 """The one URL parser: text in, canonical components out.
 
 Every decision about a URL (which host to ask the DNS for, what `Host:` and SNI say, which cookies match, whether an
-address is allowed) is made from the components found here, so that no second parser can see another host in the same text.
+address is allowed) is made from the components found here, so that no second parser can see another host in the text.
 
     http://user:pass@host.example:8080/path/file?query#fragment
     [scheme][userinfo][   host   ][port][  path  ][query][fragment]
 
 The rules are HTTPX's: RFC 3986 for the structure, the percent-encode sets of the WHATWG URL standard, existing `%xx`
-escapes left as they are, hosts lower-case and IDNA-encoded, default ports dropped. Where HTTPX would let through what no
-server can be asked for (an empty label, port 0 or 70000, `[` without `]`, a backslash before the host), this parser refuses.
+escapes left as they are, hosts lower-case and IDNA-encoded, default ports dropped. Where HTTPX would let through what
+no server can be asked for (an empty label, port 0 or 70000, `[` without `]`, a backslash before the host), this parser
+refuses.
 
 It never does I/O, and the text it returns is printable ASCII without spaces: nothing in a URL can end a request line.
 """
@@ -34,7 +35,7 @@ WEB_SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
 class InvalidPort(InvalidURL, ConnectError):
     """A port number outside 1 to 65535.
 
-    The URL is no good (`InvalidURL`), and programs written for HTTPX, which tries it and fails, expect a `ConnectError`.
+    The URL is no good (`InvalidURL`), and programs written for HTTPX, which tries it in vain, expect a `ConnectError`.
     """
 
     kind = "invalid_url"
