@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from crawler.testbed import echo, flow, limits, ranges, redirects
+from crawler.testbed import auth, caching, cookies, echo, encodings, flow, limits, pages, ranges, redirects, site
 from crawler.testbed.exchange import MAX_BODY_BYTES, BadRequest, Body, json_response, remember
 from crawler.testbed.stats import Stats
 
@@ -23,8 +23,9 @@ _BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 def _endpoints() -> list[BaseRoute]:
-    rooms = (echo, flow, ranges, redirects, limits)
-    return [route for room in rooms for route in room.routes()]
+    # The router tries them in this order: what is asked most often stands first.
+    families = (echo, flow, ranges, site, redirects, limits, cookies, auth, encodings, caching, pages)
+    return [route for family in families for route in family.routes()]
 
 
 class App:
