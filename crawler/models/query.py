@@ -53,7 +53,7 @@ class QueryParams(Mapping[str, str]):
             self._dict = value._dict  # the lists are never changed in place
         else:
             self._dict = {
-                str(key): [primitive_to_str(item) for item in items] for key, items in _grouped(value).items()
+                str(key): [primitive_to_str(item) for item in items] for key, items in _grouped(value).items() if items
             }
 
     def keys(self) -> KeysView[str]:

@@ -420,12 +420,13 @@ def _replace(url: URLTypes, components: URLComponents) -> Parts:
             raise TypeError(f"{name!r} is an invalid keyword argument for URL()")
         if value is not None and not isinstance(value, expected):
             raise TypeError(f"Argument {name!r} must be {expected.__name__} but got {type(value).__name__}")
-        if name == "params":
-            given["query"] = str(QueryParams(cast("QueryParamTypes", value))) if value else None
-        elif isinstance(value, bytes):
+        if isinstance(value, bytes) and name != "params":
             given[name] = value.decode("ascii")
         else:
             given[name] = None if value is None else str(value)
+    if "params" in components:
+        del given["params"]
+        given["query"] = str(QueryParams(components["params"])) or None
     return parse_components(url if isinstance(url, str) else url._parts, given)
 
 

@@ -289,7 +289,8 @@ def encode_host(host: str, scheme: str = "http") -> str:
         return ""
     if "[" in host or "]" in host:
         return _ipv6(host)
-    name = escape(host.lower(), _ESCAPE_HOST) if host.isascii() else _idna(host)
+    # Lower case also for the escapes made here: reading the text again must give the same host.
+    name = escape(host, _ESCAPE_HOST).lower() if host.isascii() else _idna(host)
     if _IPV4_LIKE.fullmatch(name) is not None:  # after IDNA, which also reads the ideographic full stop as "."
         return _ipv4(name)
     if scheme in WEB_SCHEMES:
