@@ -1,5 +1,3 @@
-"""The version, in one place: the build reads it from here, and so does the `User-Agent`."""
+"""The version, in one place: the build reads it from here (by pattern), and so does the `User-Agent`."""
 
-from typing import Final
-
-__version__: Final = "0.1.0"
+__version__ = "0.1.0"
