@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crawler.errors import ConnectTimeout, LocalProtocolError, ProxyError, ReadTimeout, TotalTimeout
 from crawler.net.blocking import Done, run_blocking
@@ -301,6 +304,17 @@ def test_a_socks_proxy_that_stalls_anywhere(pieces: list[bytes | None]) -> None:
 def test_a_name_too_long_for_socks() -> None:
     """A name of more than 255 bytes is refused before anything is sent."""
     assert "256 bytes" in str(refused_socks([], host="x" * 256))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=12), max_size=8), st.sampled_from([None, AUTH]))
+def test_no_bytes_of_a_proxy_raise_anything_else(pieces: list[bytes], auth: tuple[bytes, bytes] | None) -> None:
+    """Whatever comes, a script ends with its connection or a ProxyError."""
+    beginnings = (b"", b"\x05\x00", b"\x05\x02\x01\x00", b"\x05\x00\x05\x00\x00")
+    with suppress(ProxyError):
+        tunnel([b"HTTP/1.1 200", *pieces])
+    for beginning in beginnings:
+        with suppress(ProxyError):
+            socks([piece for piece in (beginning, *pieces) if piece], auth=auth)
 
 
 # --- real proxies ---
