@@ -18,7 +18,7 @@ import httptools
 
 from crawler.wire.http1 import LIMITS, Http1Limits
 from crawler.wire.http1_head import Fields, Head, match_head
-from crawler.wire.http1_machine import IDLE, SPENT, Http1Machine
+from crawler.wire.http1_machine import HEAD, IDLE, SPENT, Http1Machine
 
 # Status by its digits, for those whose answer to an ordinary method has a body.
 _WITH_BODY: Final = {b"%d" % status: status for status in range(200, 1000) if status not in (204, 304)}
@@ -47,29 +47,23 @@ class _Sink:
 class Http1Reader(Http1Machine):
     """Reads the responses of one connection; see `http1.Http1Reader`."""
 
-    __slots__ = ("_is_plain", "_parser", "_sink")
+    __slots__ = ("_parser", "_sink")
 
     def __init__(self, limits: Http1Limits = LIMITS) -> None:
         super().__init__(limits)
         self._sink = _Sink()
         self._parser = httptools.HttpResponseParser(self._sink)
-        self._is_plain = False
-
-    def expect(self, method: str) -> None:
-        """Begin the next response cycle; see `http1.Http1Reader`."""
-        super().expect(method)
-        self._is_plain = method != "HEAD" and method != "CONNECT"
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes; see `http1.Http1Reader`."""
-        if self._is_plain:  # the first bytes since `expect`
-            self._is_plain = False
-            if self._feed_whole(data):
-                return
-        super().feed(data)
+        if self._state is not HEAD or self._collector is not None or not self._feed_whole(data):
+            super().feed(data)
 
     def _feed_whole(self, data: bytes) -> bool:
-        """Read a response that `data` is the whole of; False, and nothing changed, if it is not."""
+        """Read a response that `data` is the whole of; False, and nothing changed, if it is not.
+
+        3 µs with 8 fields and `expect()`, of which llhttp takes 1.4 and the grammar 0.8.
+        """
         found = match_head(data)
         if found is None:
             return False
@@ -79,27 +73,26 @@ class Http1Reader(Http1Machine):
         if status is None or minor != b"1" or end == len(data) or end > self._limits.line_bytes:
             return False
         lines = lines.lower()
-        if b"content-length:" not in lines:
+        method = self._method
+        if method == "HEAD" or method == "CONNECT" or b"content-length:" not in lines:
             return False
         sink, parser = self._sink, self._parser
-        fields: Fields = []
-        body: list[bytes] = []
-        sink.fields = fields
-        sink.body = body
+        sink.fields = fields = self.headers
+        sink.body = body = self.body
         sink.has_ended = False
         try:
             parser.feed_data(data)
+            is_whole = sink.has_ended and end + (len(body[0]) if body else 0) == len(data)
         except httptools.HttpParserError:
+            is_whole = False
+        if not is_whole or len(fields) > self._limits.fields:
             self._parser = httptools.HttpResponseParser(sink)
-            return False
-        body_bytes = len(body[0]) if body else 0
-        if not sink.has_ended or end + body_bytes != len(data) or len(fields) > self._limits.fields:
-            self._parser = httptools.HttpResponseParser(sink)
+            self.headers = []
+            self.body = []
             return False
         self.status = status
         self.reason = reason or b""
-        self.headers = fields
-        self.body = body
+        self.http_version = "HTTP/1.1"
         self.is_complete = True
         # llhttp's own answer is gone once the message is complete. Most heads lack the word: 0.1 µs to know.
         if b"close" in lines and not Head(1, status, b"", fields).keep_alive:

@@ -71,16 +71,13 @@ class Http1Machine:
         self._informational = 0
         self._remaining = 0
         self._keep_alive = False
-        self.can_reuse = False
-        self._clear()
-
-    def _clear(self) -> None:
         self.status = 0
         self.reason = b""
         self.http_version = "HTTP/1.1"
         self.headers: Fields = []
         self.body: list[bytes] = []
         self.is_complete = False
+        self.can_reuse = False
         self.trailers: Fields = []
         self.leftover = b""
 
@@ -91,8 +88,13 @@ class Http1Machine:
         self._state = HEAD
         self._method = method
         self._informational = 0
+        self.status = 0
+        self.headers = []
+        self.body = []
+        self.is_complete = False
         self.can_reuse = False
-        self._clear()
+        if self.trailers:
+            self.trailers = []
 
     def _not_idle(self) -> RemoteProtocolError | LocalProtocolError:
         if self._state is SPENT or self._state is DEAD:
