@@ -1,4 +1,4 @@
-"""What is wrong with a job file, and where: `Mark` (a place), `Finding` (a place and a sentence), `JobError` (all of them).
+"""What is wrong with a job file, and where: `Mark` (a place), `Finding` (place and sentence), `JobError` (all of them).
 
 Every check of this room collects findings instead of stopping at the first one, so that a file is mended in one go.
 """

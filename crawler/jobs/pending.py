@@ -1,0 +1,30 @@
+"""Keys of the job format that this version does not do yet.
+
+They are specified, so people will try them: refusing them as *unknown* would send them looking for a slip of the pen. A
+key moves from here into `schema` in the commit that makes it work.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
+_BY_SECTION: Final = {
+    "": "workers per_host hosts rate bandwidth autothrottle circuit dns network robots auth crawl sitemaps dedupe"
+    " paginate extract checks recrawl log telemetry bench thresholds schedule retention notify",
+    "urls[]": "sha256 size",
+    "input": "sample seed shuffle",
+    "request": "body_file cookies proxy",
+    "timeout": "queue dns tls ttfb min_speed min_speed_for",
+    "retry": "budget",
+    "redirects": "cross_host downgrade",
+    "http": "max_connections streams_per_connection window compression",
+    "tls": "client_cert client_key min_version",
+    "download": "if_exists resume segments segment_min_size preallocate checksums_from on_mismatch mtime max_size pack"
+    " pack_items pack_size",
+    "output[]": "fields where compress roll_rows roll_size append cdxj",
+    "stop": "after requests bytes failures failure_ratio failure_ratio_window consecutive_failures disk_free memory",
+}
+
+PENDING: Final[dict[str, frozenset[str]]] = {section: frozenset(keys.split()) for section, keys in _BY_SECTION.items()}
+"""Section -> names of its pending keys; `[]` stands for any list item."""

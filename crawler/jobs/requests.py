@@ -1,0 +1,270 @@
+"""Rows as requests: the templates of `request`, compiled once, filled per row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import orjson
+
+from crawler.fanout import Item
+from crawler.jobs.inputs import Row
+from crawler.jobs.rules import has_line_break
+from crawler.jobs.schema import JobFile, UrlEntry
+from crawler.jobs.template import Row as Names
+from crawler.jobs.template import Template, TemplateError
+from crawler.jobs.urls import url_problem
+from crawler.version import __version__
+
+_METHOD: Final = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
+_ROW_KEYS: Final = ("url", "method", "path", "priority")
+
+
+class RowError(ValueError):
+    """A row that gives no request; the message says why."""
+
+
+class RequestMaker:
+    """Makes items of rows.
+
+    Attributes:
+        client_headers: Headers that are the same for every request; the client sends them, the items do not hold them.
+        names: Names that its templates need of a row.
+    """
+
+    def __init__(self, job: JobFile, testbed_url: str | None = None) -> None:
+        """Compile the job's request.
+
+        Args:
+            job: The checked job.
+            testbed_url: What URLs that begin with `/` are put behind; None leaves them as they are.
+
+        Raises:
+            TemplateError: A text in `request.json` does not compile.
+        """
+        request = job.request
+        self._testbed = job.testbed
+        self._testbed_url = testbed_url or ""
+        self._method = request.method or "GET"
+        self._url = request.url
+        self._key = job.input.key if job.input is not None else None
+        self._columns = job.input.columns if job.input is not None else {}
+        self._path = job.download.path
+        self._keeps_files = job.body.keep == "file"
+        self._idempotent = request.idempotent
+        self._params = [(name, value) for name, values in request.params.items() for value in values]
+        static = {name: value for name, value in request.headers.items() if value.is_static}
+        self._headers = [(name, value) for name, value in request.headers.items() if not value.is_static]
+        self._has_content_type = "content-type" in {name.lower() for name in request.headers}
+        self.client_headers = _client_headers(job, static)
+        self._content_type, self._body, body_names = _compile_body(job)
+        # What is put after the filling cannot be missing: the row's number, and for file names the parts of the URL.
+        needed = [self._url, self._key, *(value for _, value in self._params), *(value for _, value in self._headers)]
+        self.names = frozenset(name for template in needed if template for name in template.names) | body_names
+        if self._url is None:
+            self.names |= {"url"}
+        self.names -= {"row"} | ({"key"} if self._key is not None else set())
+
+    def from_row(self, row: Row) -> Item:
+        """The request of an input row.
+
+        Raises:
+            RowError: The row is bad, lacks a name, or gives no URL.
+        """
+        if row.problem is not None:
+            raise RowError(row.problem)
+        names = self._mapped(row)
+        method = names.get("method")
+        item = self._make(names, row.number, method=str(method).upper() if method not in (None, "") else None)
+        item.priority = _priority(names.get("priority"))
+        item.meta = self._meta(row)
+        return item
+
+    def from_entry(self, entry: UrlEntry, number: int) -> Item:
+        """The request of an item of `urls`."""
+        names: dict[str, object] = {**entry.meta, "url": entry.url}
+        if entry.path is not None:
+            names["path"] = entry.path
+        item = self._make(names, number, method=entry.method)
+        if entry.body is not None or "json_" in entry.model_fields_set:
+            item.body, content_type = _entry_body(entry)
+            item.headers = (*_without_content_type(item.headers), *_content_type(entry.headers, content_type))
+        if entry.headers:
+            replaced = {name.lower() for name in entry.headers}
+            kept = [header for header in item.headers if header[0].lower() not in replaced]
+            item.headers = (*kept, *entry.headers.items())
+        item.priority = entry.priority
+        item.meta = dict(entry.meta) or None
+        return item
+
+    def _make(self, names: dict[str, object], number: int, *, method: str | None) -> Item:
+        """The request of filled-in names; adds `row` and `key` to them."""
+        names.setdefault("row", number)
+        try:
+            names["key"] = key = self._key.fill(names) if self._key is not None else str(number)
+            url = self._url.fill(names) if self._url is not None else _text(names.get("url"))
+            params = [(name, value.fill(names)) for name, value in self._params]
+            headers = tuple((name, value.fill(names)) for name, value in self._headers)
+            body = self._body(names) if self._body is not None else None
+        except (TemplateError, orjson.JSONEncodeError) as exc:  # the latter for a number beyond 64 bits
+            raise RowError(str(exc)) from exc
+        url = self._absolute(url)
+        for name, value in headers:
+            if has_line_break(value):
+                raise RowError(f"the header {name} would hold a line break")
+        if self._content_type is not None and not self._has_content_type:
+            headers = (*headers, ("Content-Type", self._content_type))
+        method = method or self._method
+        if _METHOD.fullmatch(method) is None:
+            raise RowError(f"{method[:40]!r} is no method")
+        return Item(
+            url=_with_params(url, params) if params else url,
+            method=method,
+            headers=headers,
+            body=body,
+            key=key,
+            path=self._file_name(names, url) if self._keeps_files else None,
+            idempotent=self._idempotent,
+        )
+
+    def _absolute(self, url: str) -> str:
+        problem = url_problem(url, testbed=self._testbed)
+        if problem is not None:
+            raise RowError(problem)
+        return self._testbed_url + url if url.startswith("/") else url
+
+    def _mapped(self, row: Row) -> dict[str, object]:
+        """The row's values by their columns' names and by the names that `input.columns` gives them."""
+        names = dict(row.fields)
+        for name, column in self._columns.items():
+            if column not in row.fields:
+                raise RowError(f"the row has no {column!r}")
+            names[name.removeprefix("meta.")] = row.fields[column]
+        return names
+
+    def _meta(self, row: Row) -> dict[str, object] | None:
+        """Every column that says nothing about the request itself, and those mapped to `meta.NAME` under that name."""
+        used = {self._columns.get(name, name) for name in _ROW_KEYS if name != "path" or self._keeps_files}
+        named = {
+            column: name.removeprefix("meta.") for name, column in self._columns.items() if name.startswith("meta.")
+        }
+        return {named.get(name, name): value for name, value in row.fields.items() if name not in used} or None
+
+    def _file_name(self, names: Names, url: str) -> str | None:
+        if self._path is None:
+            path = names.get("path")
+            return _text(path) or None
+        try:
+            return self._path.fill({**url_names(url), **names})
+        except TemplateError as exc:
+            raise RowError(str(exc)) from exc
+
+
+def url_names(url: str) -> dict[str, str]:
+    """What a URL gives to `download.path`: `host`, `path` without its first slash, `basename`, `ext` with its dot."""
+    parts = urlsplit(url)
+    path = parts.path.lstrip("/")
+    basename = path.rsplit("/", 1)[-1]
+    stem, dot, suffix = basename.rpartition(".")
+    return {"host": parts.hostname or "", "path": path, "basename": basename, "ext": dot + suffix if stem else ""}
+
+
+URL_NAMES: Final = frozenset({"host", "path", "basename", "ext", "url", "row", "key"})
+"""Names that `download.path` has without any column."""
+
+
+def _client_headers(job: JobFile, static: Mapping[str, Template]) -> tuple[tuple[str, str], ...]:
+    headers = [(name, value.fill({})) for name, value in static.items()]
+    if "user-agent" not in {name.lower() for name in job.request.headers}:
+        contact = f" (+{job.contact})" if job.contact else ""
+        headers.append(("User-Agent", job.request.user_agent or f"crawler/{__version__}{contact}"))
+    return tuple(headers)
+
+
+_MakeBody = Callable[[Names], bytes]
+
+
+def _compile_body(job: JobFile) -> tuple[str | None, _MakeBody | None, frozenset[str]]:
+    """Content type, maker and needed names of the request's body."""
+    request = job.request
+    if "json_" in request.model_fields_set:
+        names: set[str] = set()
+        compiled = _compile_json(request.json_, names)
+        if not names:
+            fixed = orjson.dumps(_fill_json(compiled, {}))
+            return "application/json", lambda row: fixed, frozenset()
+        return "application/json", lambda row: orjson.dumps(_fill_json(compiled, row)), frozenset(names)
+    if request.form:
+        pairs = [(name, value) for name, values in request.form.items() for value in values]
+        needed = frozenset(name for _, value in pairs for name in value.names)
+        return (
+            "application/x-www-form-urlencoded",
+            lambda row: urlencode([(name, value.fill(row)) for name, value in pairs]).encode("ascii"),
+            needed,
+        )
+    if request.body is not None:
+        body = request.body
+        return "text/plain; charset=utf-8", lambda row: body.fill(row).encode("utf-8"), body.names
+    return None, None, frozenset()
+
+
+def _compile_json(value: object, names: set[str]) -> object:
+    if isinstance(value, str):
+        template = Template(value)
+        names |= template.names
+        return template
+    if isinstance(value, list):
+        return [_compile_json(part, names) for part in value]
+    if isinstance(value, dict):
+        return {key: _compile_json(part, names) for key, part in value.items()}
+    return value
+
+
+def _fill_json(value: object, row: Names) -> object:
+    if isinstance(value, Template):
+        return value.fill_typed(row)
+    if isinstance(value, list):
+        return [_fill_json(part, row) for part in value]
+    if isinstance(value, dict):
+        return {key: _fill_json(part, row) for key, part in value.items()}
+    return value
+
+
+def _entry_body(entry: UrlEntry) -> tuple[bytes, str]:
+    if entry.body is not None:
+        return entry.body.encode("utf-8"), "text/plain; charset=utf-8"
+    return orjson.dumps(entry.json_), "application/json"
+
+
+def _content_type(headers: Mapping[str, str], default: str) -> tuple[tuple[str, str], ...]:
+    return () if "content-type" in {name.lower() for name in headers} else (("Content-Type", default),)
+
+
+def _without_content_type(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(header for header in headers if header[0].lower() != "content-type")
+
+
+def _with_params(url: str, params: list[tuple[str, str]]) -> str:
+    """`url` with the parameters appended, percent-encoded, in front of a fragment."""
+    head, hash_sign, fragment = url.partition("#")
+    joint = "" if head.endswith(("?", "&")) else "&" if "?" in head else "?"
+    return head + joint + urlencode(params, quote_via=quote) + hash_sign + fragment
+
+
+def _priority(value: object) -> int:
+    if value is None or value == "":
+        return 0
+    try:
+        return int(str(value))
+    except ValueError:
+        raise RowError(f"the priority {str(value)[:40]!r} is no whole number") from None
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RowError(f"expected text for the URL or path, not {str(value)[:40]}")
+    return value.strip()

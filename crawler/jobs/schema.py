@@ -1,0 +1,357 @@
+"""The keys of a job file that work, as pydantic models; their field descriptions are the JSON Schema's.
+
+What a key means stands in `docs/jobs.md`. Keys that are specified but do not work yet stand in `pending`, so that they
+are refused in other words than a slip of the pen. Only this room imports this module.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from crawler.fanout.kinds import KINDS
+from crawler.jobs.fields import (
+    Anything,
+    Bool,
+    Duration,
+    HeaderText,
+    Limit,
+    LimitOrNull,
+    OneOrMany,
+    PathText,
+    Reader,
+    Schema,
+    Size,
+    SizeOrNull,
+    TemplateText,
+    Text,
+    choice,
+    nearest,
+    number,
+    show,
+    text,
+    whole,
+)
+
+NAME_PATTERN: Final = r"[a-z0-9][a-z0-9._-]{0,62}"
+
+
+def _parse_status(value: object) -> int | str:
+    if value == "5xx":
+        return "5xx"
+    if isinstance(value, bool) or not isinstance(value, int) or not 400 <= value <= 599:
+        raise ValueError(f"expected a status between 400 and 599, or 5xx, not {show(value)}")
+    return value
+
+
+def _parse_kind(value: object) -> str:
+    import fnmatch
+
+    if not isinstance(value, str):
+        raise ValueError(f"expected an error kind like timeout_*, not {show(value)}")
+    if not any(fnmatch.fnmatchcase(kind, value) for kind in KINDS):
+        near = nearest(value, KINDS)
+        raise ValueError(f"{show(value)} matches no error kind" + (f"; did you mean '{near}'?" if near else ""))
+    return str(value)
+
+
+Method = Annotated[str, text(32, r"[A-Z][A-Z0-9_-]*", "a method is a word in capitals, like GET or POST")]
+Status = Annotated[int | str, Reader(_parse_status, {"anyOf": [{"type": "integer"}, {"const": "5xx"}]})]
+Kind = Annotated[str, Reader(_parse_kind, {"type": "string", "examples": ["timeout_*", "connect_*"]})]
+Words = Annotated[list[Text], OneOrMany()]
+Paths = Annotated[list[PathText], OneOrMany()]
+
+
+class Section(BaseModel):
+    """Any mapping of the job file: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+
+class UrlEntry(Section):
+    """One URL with what belongs to it; taken as written, not as templates."""
+
+    url: Text
+    """Absolute http(s) URL, or `/path` on the testbed."""
+    method: Method | None = None
+    """HTTP method; default `request.method`."""
+    headers: dict[str, HeaderText] = {}
+    """Headers of this request, besides `request.headers`."""
+    body: Text | None = None
+    """Request body as text."""
+    json_: Annotated[Anything, Field(alias="json")] = None
+    """Request body as JSON."""
+    path: PathText | None = None
+    """File name of the body below `download.dir`."""
+    priority: Annotated[int, whole(-1000, 1000)] = 0
+    """Higher ones are fetched first."""
+    meta: dict[str, Anything] = {}
+    """Comes back unchanged in the record."""
+
+
+class _UrlOrMap:
+    """A plain URL stands for a `UrlEntry` of it."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def wrap(value: object) -> object:
+            return {"url": value} if not isinstance(value, dict) else value
+
+        return core_schema.no_info_before_validator_function(wrap, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
+        return {"anyOf": [{"type": "string", "format": "uri-reference"}, handler(schema)]}
+
+
+class Input(Section):
+    """Rows from files, one request each; read as a stream."""
+
+    path: Paths
+    """Files or globs, relative to the job file, read in order; `-` is standard input."""
+    format: Annotated[
+        Literal["txt", "csv", "tsv", "jsonl", "json"] | None,
+        choice("txt", "csv", "tsv", "jsonl", "json", later=("parquet", "sitemap", "feed")),
+    ] = None
+    """Default: by the file's suffix, `txt` if that says nothing. `.gz .bz2 .xz .zst` are unpacked."""
+    columns: dict[str, Text] = {}
+    """Which column holds `url`, `method`, `path`, `priority` or `meta.NAME`."""
+    key: TemplateText | None = None
+    """Stable name of a row, for records and joins; default the row number."""
+    limit: Annotated[int | None, whole(1).or_null()] = None
+    """Rows at most."""
+    offset: Annotated[int, whole(0)] = 0
+    """Rows to pass over first."""
+    on_bad_row: Annotated[Literal["record", "skip", "fail"], choice("record", "skip", "fail")] = "record"
+    """A row that cannot be read: a failed record, a warning, or the end of the run."""
+
+
+class Request(Section):
+    """How a row becomes a request; texts are templates: `{column}`."""
+
+    method: Method | None = None
+    """HTTP method; default GET."""
+    url: TemplateText | None = None
+    """Absolute http(s) URL after filling; default `{url}`."""
+    params: dict[str, Annotated[list[TemplateText], OneOrMany()]] = {}
+    """Query parameters, percent-encoded and appended."""
+    headers: dict[str, TemplateText] = {}
+    """Request headers."""
+    json_: Annotated[Anything, Field(alias="json")] = None
+    """JSON body; a text that is one `{column:int}` keeps the type."""
+    form: dict[str, Annotated[list[TemplateText], OneOrMany()]] = {}
+    """Form body, as browsers send it."""
+    body: TemplateText | None = None
+    """Text body."""
+    user_agent: Annotated[str | None, text(500, r"[\x20-\x7e]+", "printable ASCII")] = None
+    """Default `crawler/VERSION (+contact)`."""
+    idempotent: Bool | None = None
+    """true lets a POST or PATCH be retried; default by the method."""
+
+
+class TimeoutSection(Section):
+    """Limits of one attempt; null is none. The clock starts when the request gets its slot."""
+
+    connect: LimitOrNull = 10.0
+    """Name look-up, TCP and TLS together."""
+    read: LimitOrNull = 30.0
+    """Longest silence of the server."""
+    total: LimitOrNull = 120.0
+    """The whole attempt."""
+
+
+class Backoff(Section):
+    """The wait before the next try, drawn from base * factor ** tries."""
+
+    base: Duration = 0.5
+    """Wait after the first failure."""
+    factor: Annotated[float, number(1)] = 2.0
+    """Growth per try."""
+    max: Duration = 60.0
+    """Longest wait."""
+    jitter: Annotated[Literal["full", "equal", "none"], choice("full", "equal", "none")] = "full"
+    """Random share of the wait: all of it, its upper half, none."""
+
+
+class Retry(Section):
+    """When a failed request is sent again."""
+
+    attempts: Annotated[int, whole(1, 20)] = 4
+    """Tries in all; 1 is no retry."""
+    rate_limit_attempts: Annotated[int, whole(1, 100)] = 8
+    """Tries that may end `rate_limited`, counted apart."""
+    status: Annotated[list[Status] | None, OneOrMany()] = None
+    """Statuses worth a retry; default 408 429 500 502 503 504 522 524."""
+    kinds: Annotated[list[Kind] | None, OneOrMany()] = None
+    """Error kinds worth a retry, as patterns."""
+    backoff: Backoff = Backoff()
+    retry_after: Annotated[Literal["obey", "cap", "ignore"], choice("obey", "cap", "ignore")] = "obey"
+    """What to do with the server's Retry-After."""
+    max_wait: Limit = 600.0
+    """Longest Retry-After that is waited for."""
+
+
+class Redirects(Section):
+    """Redirects."""
+
+    follow: Bool = True
+    """Follow them."""
+    max: Annotated[int, whole(1, 100)] = 10
+    """More than these fail with `redirect_limit`."""
+
+
+class Http(Section):
+    """The protocol."""
+
+    version: Annotated[Literal["auto", "1.1"], choice("auto", "1.1", later=("2",))] = "auto"
+    """In quotes: `"1.1"`."""
+    keepalive: Duration = 15.0
+    """How long an idle connection is kept."""
+
+
+class Tls(Section):
+    """Certificates."""
+
+    verify: Bool = True
+    """false accepts any certificate; said in each run and record."""
+    ca_file: PathText | None = None
+    """PEM file of authorities to trust instead of the system's, relative to the job file."""
+
+
+class Body(Section):
+    """What happens to response bodies."""
+
+    keep: Annotated[Literal["none", "file", "inline"], choice("none", "file", "inline", later=("warc",))] = "none"
+    """Count and hash only; a file each below `download.dir`; into the record."""
+    memory_limit: Size = 1024 * 1024
+    """Larger ones are written to disk piece by piece."""
+    max_size: SizeOrNull = 100 * 1024 * 1024
+    """Larger ones fail with `too_large`."""
+    inline_max: Size = 64 * 1024
+    """Larger ones are left out of the record."""
+    decode: Bool = True
+    """Undo the content coding (gzip, br, zstd)."""
+    hash: Annotated[bool, Reader(lambda value: _parse_hash(value), {"enum": ["sha256", False]})] = True
+    """`sha256`, or false for none."""
+
+
+def _parse_hash(value: object) -> bool:
+    if value == "sha256" or value is False:
+        return value == "sha256"
+    raise ValueError(f"expected sha256 or false, not {show(value)}")
+
+
+class Download(Section):
+    """Where the bodies of `body.keep: file` are written."""
+
+    dir: PathText | None = None
+    """Folder; default `out/<name>/files`. Nothing is written outside it."""
+    path: TemplateText | None = None
+    """Name of each file below `dir`; default from the URL."""
+    fsync: Bool = True
+    """Wait for the disk before a file gets its final name."""
+
+
+class Output(Section):
+    """A file of records."""
+
+    format: Annotated[
+        Literal["jsonl"],
+        choice("jsonl", later=("csv", "parquet", "warc", "sha256sums", "bench_json", "html", "markdown", "sqlite")),
+    ] = "jsonl"
+    """One JSON object per line."""
+    path: TemplateText | None = None
+    """Default `out/<name>/results.jsonl`; may hold {run_id} and {run_date}."""
+    records: Annotated[Literal["requests"], choice("requests", later=("attempts", "items"))] = "requests"
+    """One record per URL."""
+
+
+class State(Section):
+    """What a run needs to go on where it stopped."""
+
+    dir: PathText | None = None
+    """Folder; default `out/<name>/state`."""
+    durability: Annotated[Literal["batch", "full"], choice("batch", "full", later=("none",))] = "batch"
+    """Commit every 200 ms or 500 records; or wait for the disk at each commit."""
+
+
+class Stop(Section):
+    """When a run ends early."""
+
+    grace: Duration = 10.0
+    """Time that requests in flight get to finish after Ctrl-C."""
+
+
+class Progress(Section):
+    """What is shown while running."""
+
+    mode: Annotated[Literal["auto", "bar", "lines", "none"], choice("auto", "bar", "lines", "none")] = "auto"
+    """A bar on a terminal, JSON lines elsewhere; or always one of them."""
+    interval: Limit = 10.0
+    """Time between JSON lines."""
+
+
+class JobFile(Section):
+    """A job of crawler: which URLs to fetch, how, and where the records go."""
+
+    version: Annotated[
+        Literal[1], Reader(lambda value: _parse_version(value), {"const": 1, "description": "Version of the format."})
+    ] = 1
+    """Version of this format."""
+    name: Annotated[
+        str | None, text(63, NAME_PATTERN, "a name is made of a-z 0-9 . _ - and begins with a letter or digit")
+    ] = None
+    """Part of paths; default the file's name."""
+    description: Annotated[str | None, text(500)] = None
+    """For people."""
+    kind: Annotated[Literal["fetch"], choice("fetch", later=("download", "crawl", "bench"))] = "fetch"
+    """What the job does."""
+    contact: Annotated[str | None, text(200, r"[\x21-\x7e]+", "an e-mail address or a URL")] = None
+    """E-mail or URL, told to servers in the User-Agent."""
+    tags: Annotated[list[Text], OneOrMany(), Field(max_length=20)] = []
+    """Words to filter by."""
+    extends: Paths = []
+    """Job files this one is laid over: maps are merged, lists replaced."""
+    env_file: Paths = []
+    """Files of KEY=VALUE lines; the real environment wins."""
+    vars: dict[str, Anything] = {}
+    """Values to use as ${vars.name}."""
+    testbed: Bool = False
+    """Start the embedded test server for this run; URLs that begin with / are fetched from it."""
+    urls: Annotated[list[Annotated[UrlEntry, _UrlOrMap()]] | None, OneOrMany()] = None
+    """The URLs; this or `input`."""
+    input: Input | None = None
+    request: Request = Request()
+    concurrency: Annotated[int, whole(1, 10_000)] = 64
+    """Requests on the wire at once."""
+    timeout: TimeoutSection = TimeoutSection()
+    retry: Retry = Retry()
+    redirects: Redirects = Redirects()
+    http: Http = Http()
+    tls: Tls = Tls()
+    body: Body = Body()
+    download: Download = Download()
+    output: Annotated[list[Output], OneOrMany()] = [Output()]
+    """Files of records."""
+    state: State = State()
+    stop: Stop = Stop()
+    progress: Progress = Progress()
+
+
+def _parse_version(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"expected 1, not {show(value)}")
+    if value != 1:
+        raise ValueError(f"this version of crawler reads job files of version 1, not {value}; a newer one may read it")
+    return 1
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a job file, with descriptions and enumerations for editors."""
+    schema = JobFile.model_json_schema(by_alias=True)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "crawler job",
+        "patternProperties": {"^x-": {"description": "Ignored; a place for anchors."}},
+    }
