@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Self
 from crawler.testbed.listen import Addresses, Listeners
 
 if TYPE_CHECKING:
-    from crawler.testbed.app import App
+    from crawler.testbed.asgi import App
 
 _START_TIMEOUT_S: Final = 30.0
 _STOP_TIMEOUT_S: Final = 10.0
@@ -46,7 +46,7 @@ async def serve(
     Raises:
         ListenError: A port is taken, or the address is not ours.
     """
-    from crawler.testbed.app import App
+    from crawler.testbed.asgi import App
     from crawler.testbed.server import Server
 
     listeners = Listeners(host, port, tls_port)
@@ -155,7 +155,7 @@ class Testbed:
             ListenError: A port is taken, or the address is not ours.
             RuntimeError: It runs already.
         """
-        from crawler.testbed.app import App
+        from crawler.testbed.asgi import App
 
         if self._thread is not None:
             raise RuntimeError("The testbed runs already.")

@@ -1,6 +1,6 @@
 """What the endpoints share: the request as it was received, and answers in JSON.
 
-The outermost app (`app.py`) leaves two things in the ASGI scope before it routes: the header lines with their names as
+The outermost app (`asgi.py`) leaves two things in the ASGI scope before it routes: the header lines with their names as
 the peer wrote them, and the request's body. Endpoints look at them through the functions here.
 """
 

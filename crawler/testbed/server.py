@@ -20,7 +20,7 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 
-from crawler.testbed.app import App
+from crawler.testbed.asgi import App
 from crawler.testbed.listen import BACKLOG, Listeners
 
 _log: Final = logging.getLogger("crawler.testbed")
