@@ -11,6 +11,7 @@ from crawler.models.config import Retry as Retry
 from crawler.models.config import Timeout as Timeout
 from crawler.models.config import UseClientDefault as UseClientDefault
 from crawler.models.content import AsyncByteStream as AsyncByteStream
+from crawler.models.content import BodyMeter as BodyMeter
 from crawler.models.content import ByteStream as ByteStream
 from crawler.models.content import SyncByteStream as SyncByteStream
 from crawler.models.cookies import Cookies as Cookies

@@ -13,7 +13,6 @@ content, and then thrown away.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from crawler.errors import HTTPStatusError, RequestError, ResponseNotRead, StreamClosed, StreamConsumed
@@ -33,6 +32,8 @@ from crawler.models.pieces import Chunker, LineSplitter, Pipe, TextDecoder
 from crawler.models.reading import AsyncReading, SyncReading, attach_request
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from crawler.models.cookies import Cookies
     from crawler.models.request import Request
     from crawler.models.types import HeaderTypes, ResponseContent
@@ -203,9 +204,13 @@ class Response:
             RuntimeError: The body is not closed yet, or no client made this response.
         """
         if self._elapsed is None:
-            if self.started is None or self.ended is None:
+            # A stream of a client knows itself when it ended; it must not know the response (a reference cycle).
+            ended = self.ended or getattr(self._stream, "ended", None)
+            if self.started is None or not ended:
                 raise RuntimeError("`elapsed` is known once the response was read or closed.")
-            self._elapsed = timedelta(seconds=self.ended - self.started)
+            from datetime import timedelta
+
+            self._elapsed = timedelta(seconds=ended - self.started)
         return self._elapsed
 
     @elapsed.setter
@@ -224,6 +229,11 @@ class Response:
     @headers.setter
     def headers(self, headers: HeaderTypes) -> None:
         self._headers = headers if isinstance(headers, Headers) else Headers(headers)
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as byte pairs, for looking through without making `Headers`; not to be changed."""
+        return self._raw_headers if self._headers is None else self._headers.raw
 
     @property
     def http_version(self) -> str:

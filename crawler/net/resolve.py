@@ -250,3 +250,35 @@ def _look_up_error(exc: socket.gaierror, host: str) -> ConnectError:
         f"The host name {host!r} could not be looked up just now ({reason}); the resolver may answer later.",
         kind="dns_temporary",
     )
+
+
+def known_addresses(cache: AddressCache, host: str, port: int, now: float) -> list[Address] | None:
+    """Give the addresses that need no question to the resolver: a literal, or what the cache holds; else None.
+
+    Raises:
+        ConnectError: The name is known not to exist (kind `dns_not_found`).
+    """
+    literal = literal_address(host, port)
+    if literal is not None:
+        return [literal]
+    known = cache.lookup(host, port, now)
+    return None if known is None else list(known)
+
+
+def learn_addresses(
+    cache: AddressCache, host: str, port: int, rows: Iterable[AddressInfo], now: float
+) -> list[Address]:
+    """Put the resolver's answer into the order of trying, and remember it."""
+    addresses = interleave(addresses_from(rows))
+    cache.store(host, port, addresses, now)
+    return addresses
+
+
+def learn_failure(
+    cache: AddressCache, host: str, port: int, exc: Exception, now: float
+) -> ConnectError | ConnectTimeout:
+    """Translate the resolver's failure, and remember it if it says that the name does not exist."""
+    error = connect_error(exc, host, port)
+    if isinstance(error, ConnectError):
+        cache.store_failure(host, port, error, now)
+    return error

@@ -1,0 +1,213 @@
+"""The script of a request, from a client's `get()` to the response: authenticate, retry, follow redirects, exchange.
+
+    send ─▶ authenticate ─▶ follow redirects ─▶ exchange (with retries) ─▶ transport
+                 ▲ flow.step     ▲ next request        ▲ back-off
+
+Written once as `async def`. It awaits nothing but its `World`, and so runs in both clients. None of the layers costs
+anything but a comparison when it has nothing to do: no auth, no hook, no cookie, no redirect.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from time import monotonic, time
+from typing import Any
+
+from crawler.client.auth import Auth
+from crawler.client.redirects import STATUSES, redirect_request
+from crawler.client.settings import Settings
+from crawler.client.worlds import World
+from crawler.errors import HTTPError, InvalidURL, TooManyRedirects, TransportError
+from crawler.models import Request, Response, parse_retry_after
+
+logger = logging.getLogger("crawler")
+
+
+class Script:
+    """Sends requests by the settings of one client.
+
+    Args:
+        settings: The client's; read anew for each request.
+        world: The client's.
+    """
+
+    __slots__ = ("_rng", "_settings", "_world")
+
+    def __init__(self, settings: Settings, world: World) -> None:
+        self._settings = settings
+        self._world = world
+        self._rng = random.Random()
+
+    async def send(self, request: Request, auth: Auth | None, follow: bool, stream: bool) -> Response:
+        """Send `request` and give the final response, read unless `stream`.
+
+        Raises:
+            RequestError: By its class.
+        """
+        timeouts = request.extensions.get("timeout")
+        if timeouts is not None and timeouts.get("total") is not None:
+            request.extensions["deadline"] = monotonic() + timeouts["total"]
+        whole = not stream and not self._settings.response_hooks
+        if auth is None:
+            response = await self._follow(request, follow, [], whole)
+        else:
+            response = await self._authenticate(request, auth, follow, whole)
+        if stream:
+            return response
+        try:
+            if response.is_closed:
+                response.finish()
+            else:
+                await self._world.read(response)
+        except BaseException:
+            await self._world.close(response)
+            raise
+        return response
+
+    async def _authenticate(self, request: Request, auth: Auth, follow: bool, whole: bool) -> Response:
+        history: list[Response] = []
+        flow = self._world.flow(auth, request)
+        try:
+            request = await flow.start()
+            while True:
+                response = await self._follow(request, follow, history, whole)
+                try:
+                    following = await flow.step(response)
+                    if following is None:
+                        return response
+                    response.history = list(history)
+                    await self._world.read(response)
+                    history.append(response)
+                    request = following
+                except BaseException:
+                    await self._world.close(response)
+                    raise
+        finally:
+            await flow.close()
+
+    async def _follow(self, request: Request, follow: bool, history: list[Response], whole: bool) -> Response:
+        history = history and list(history)
+        while True:
+            if len(history) > self._settings.max_redirects:
+                raise TooManyRedirects(
+                    f"More than {self._settings.max_redirects} redirects; the last led to {request.url}.",
+                    request=request,
+                )
+            response = await self._exchange(request, whole)
+            if history:
+                response.history = list(history)
+            if response.status_code not in STATUSES or "Location" not in response.headers:
+                return response
+            try:
+                following = self._following(request, response, follow)
+                if following is None:
+                    return response
+                await self._drain(response)
+            except BaseException:
+                await self._world.close(response)
+                raise
+            history = [*history, response]
+            request = following
+
+    def _following(self, request: Request, response: Response, follow: bool) -> Request | None:
+        """The request to follow with; without following it is merely noted, if it makes sense."""
+        try:
+            following = redirect_request(request, response)
+        except (TransportError, InvalidURL):
+            if follow:
+                raise
+            return None
+        if self._settings.cookies:
+            self._settings.cookies.set_cookie_header(following)
+        if follow:
+            return following
+        response.next_request = following
+        return None
+
+    async def _drain(self, response: Response) -> None:
+        """Read the body of a redirect, so that its connection can be used again."""
+        if not response.is_closed:
+            await self._world.read(response)
+
+    async def _exchange(self, request: Request, whole: bool) -> Response:
+        """One request, one response; more than one attempt where the client retries."""
+        retries = self._settings.retries
+        if retries is None or not (retries.applies_to(request.method) and request.can_replay):
+            return await self._attempt(request, whole)
+        attempt = 1
+        while True:
+            response = delay = None
+            try:
+                response = await self._attempt(request, whole)
+                if retries.applies_to_status(response.status_code):
+                    delay = retries.wait(attempt, self._rng, _retry_after(response))
+            except TransportError:
+                delay = retries.wait(attempt, self._rng)
+                if delay is None:
+                    raise
+            if response is not None:
+                if delay is None:
+                    return response
+                await self._world.close(response)
+            attempt += 1
+            await self._world.sleep(delay or 0.0)
+
+    async def _attempt(self, request: Request, whole: bool) -> Response:
+        settings = self._settings
+        for hook in settings.request_hooks:
+            await self._world.run_hook(hook, request)
+        transport = settings.transport_for(request.url)
+        started = monotonic()
+        try:
+            response = await self._world.call(transport, request, whole)
+        except HTTPError as exc:
+            if exc._request is None:
+                exc.request = request
+            raise
+        response.request = request
+        response.default_encoding = settings.default_encoding
+        if response.started is None:
+            self._time(response, started)
+        settings.extract_cookies(response)
+        if settings.max_response_size is not None:
+            response.max_size = settings.max_response_size
+        if logger.isEnabledFor(logging.INFO):
+            log(request, response)
+        if settings.response_hooks:
+            await self._run_response_hooks(response)
+        return response
+
+    def _time(self, response: Response, started: float) -> None:
+        """Time a response that came from a transport of somebody else's making."""
+        response.started = started
+        if response.is_closed:
+            response.ended = monotonic()
+        else:
+            self._world.timed(response, monotonic)
+
+    async def _run_response_hooks(self, response: Response) -> None:
+        try:
+            for hook in self._settings.response_hooks:
+                await self._world.run_hook(hook, response)
+        except BaseException:
+            await self._world.close(response)
+            raise
+
+
+def _retry_after(response: Response) -> float | None:
+    value = response.headers.get("Retry-After")
+    return None if value is None else parse_retry_after(value, time())
+
+
+def log(request: Request, response: Response) -> None:
+    """One line per exchange, at INFO."""
+    url: Any = request.url
+    logger.info(
+        'HTTP Request: %s %s "%s %d %s"',
+        request.method,
+        url,
+        response.http_version,
+        response.status_code,
+        response.reason_phrase,
+    )

@@ -1,0 +1,471 @@
+"""HTTP/1.1 under asyncio: the connection *is* the protocol that the event loop pushes bytes to.
+
+    exchange() ── write the request, give a future ──┐
+                                                     ▼
+    data_received ─▶ reader.feed ─▶ whole response?  set the future's result (one wake-up per response)
+                                 ─▶ only its head?   the same with a body that streams
+
+There is no task and no timer per request: the deadline of each connection is a number, and one `Sweeper` per pool looks
+at all of them when the earliest could have come. (A `call_later` and its cancelling cost 0.8 µs a request, an
+`asyncio.timeout` block 4.2, the sweep under 0.1.)
+
+The states of a connection:
+
+    idle ──exchange──▶ waiting ──whole response──▶ idle
+                          │ └─head, if asked for──▶ streaming ──end of body──▶ idle
+                          └──────── error, cancel, close ──────▶ closed ◀──────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from time import monotonic
+from typing import Any
+
+from crawler.errors import HTTPError, ReadError, RemoteProtocolError, ResponseTooLarge, WriteError
+from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Response
+from crawler.net.asyncio_stream import AsyncioStream
+from crawler.net.asyncio_sweep import Sweeper
+from crawler.net.connect import Opening, proxy_headers
+from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
+from crawler.net.http1_request import request_head
+from crawler.net.numbers import connection_numbers
+from crawler.net.pool import Pool
+from crawler.net.stream import AsyncHTTPNetworkStream
+from crawler.net.timing import TIMING, ConnectTiming, Timing
+from crawler.net.upload import ONE_WRITE, BodyFraming, async_chunks
+from crawler.wire import Http1Reader, http1_reader
+
+HIGH_WATER = 256 * 1024  # unread bytes of a streamed body at which the peer is made to wait
+
+
+class AsyncioHttp1(asyncio.Protocol):
+    """One HTTP/1.1 connection.
+
+    Hand-written slots: thousands of these may be open, and most attributes are touched by every request.
+    """
+
+    __slots__ = (
+        "_body",
+        "_counted",
+        "_drained",
+        "_first_byte",
+        "_future",
+        "_is_closed",
+        "_is_sending",
+        "_loop",
+        "_network_stream",
+        "_opening",
+        "_peer",
+        "_phase",
+        "_pool",
+        "_proxy_lines",
+        "_reader",
+        "_received",
+        "_request",
+        "_sent",
+        "_size_limit",
+        "_started",
+        "_stream",
+        "_sweeper",
+        "_transport",
+        "_whole",
+        "capacity",
+        "deadline",
+        "idle_until",
+        "is_gone",
+        "key",
+        "leased",
+        "number",
+    )
+
+    def __init__(self, pool: Pool, key: Origin, opening: Opening, stream: AsyncioStream, sweeper: Sweeper) -> None:
+        self.key = key
+        self.capacity = 1
+        self.leased = 0
+        self.idle_until = NEVER
+        self.is_gone = False
+        self.number = next(connection_numbers)
+        self.deadline = NEVER
+        """When what is being waited for is late; read by the sweeper."""
+        forwarded = opening.route.forwards and opening.origin.scheme == "http"
+        self._proxy_lines = proxy_headers(opening.route) if forwarded else None
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._sweeper = sweeper
+        self._stream = stream
+        self._network_stream = AsyncHTTPNetworkStream(stream)
+        peer = stream.get_extra_info("server_addr")
+        self._peer: tuple[str | None, int | None] = peer[:2] if isinstance(peer, tuple) else (None, None)
+        self._opening: ConnectTiming | None = opening.timing  # None once an exchange has ended well
+        self._reader: Http1Reader = http1_reader()
+        self._is_closed = False
+        self._drained: asyncio.Future[None] | None = None
+        # Of the exchange under way:
+        self._request: Request | None = None
+        self._future: asyncio.Future[Response] | None = None
+        self._body: StreamedBody | None = None
+        self._whole = True
+        self._is_sending = False
+        self._phase: Phase = "read"
+        self._size_limit: int | None = None
+        self._received = self._counted = 0
+        self._started = self._sent = self._first_byte = 0.0
+        self._transport = stream.transport
+        stream.hand_over(self)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "idle" if self._request is None else f"busy with {self._request!r}"
+        return f"<HTTP/1.1 connection {self.number} to {self.key}, {state}>"
+
+    # --- what the pool and the script of a request call ---
+
+    def exchange(self, request: Request, whole: bool) -> Awaitable[Response]:
+        """See `Connection.exchange`."""
+        head = request_head(request, self._proxy_lines)
+        self._request = request
+        self._whole = whole
+        self._size_limit = request.extensions.get("max_response_size")
+        self._received = self._counted = 0
+        self._first_byte = 0.0
+        self._reader.expect(request.method)
+        self._started = self._sent = monotonic()
+        future = self._future = self._loop.create_future()
+        body = request.stream
+        if isinstance(body, ByteStream) and len(body.body) <= ONE_WRITE:
+            self._transport.write(head + body.body if body.body else head)
+            self._expect_by("read")
+            return future
+        return self._upload(request, head, future)
+
+    def cancel(self, request: Request) -> None:
+        """See `Connection.cancel`."""
+        if self._request is request:
+            if self._future is not None:
+                self._future.cancel()
+            self.abort()
+
+    def is_stale(self, request: Request) -> bool:
+        """See `Connection.is_stale`."""
+        return self._opening is None and self._is_closed and not self._first_byte
+
+    def has_died(self) -> bool:
+        """See `Connection.has_died`; the event loop has told already."""
+        return self._is_closed
+
+    def abort(self) -> None:
+        """See `Connection.abort`."""
+        self._fail(ReadError("The connection was closed on this side while its response was awaited."))
+
+    def expire(self) -> None:
+        """Called by the sweeper when the deadline has passed."""
+        request = self._request
+        if request is not None:
+            doing = "reading from" if self._phase == "read" else "writing to"
+            self._fail(timed_out(request, self._phase, f"{doing} {self.key}"))
+
+    # --- what the event loop calls ---
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the peer."""
+        if self._request is None:  # bytes that nobody asked for are never the answer to a later request
+            self._close()
+            return
+        if not self._first_byte:
+            self._first_byte = monotonic()
+        reader = self._reader
+        try:
+            reader.feed(data)
+            if self._size_limit is not None:
+                self._check_size(reader, self._size_limit)
+        except HTTPError as exc:
+            self._fail(exc)
+            return
+        if self._body is not None:
+            self._pass_on(self._body)
+        elif reader.is_complete and self._whole:
+            self._deliver_whole(self._request)
+        elif reader.status and not self._whole:
+            self._deliver_head(self._request)
+        elif self._phase == "read":
+            self._expect_by("read")
+
+    def eof_received(self) -> None:
+        """The peer has finished sending; the transport closes itself on return."""
+        if self._request is None:
+            self._close()
+            return
+        try:
+            self._reader.feed_eof()
+        except RemoteProtocolError as exc:
+            self._fail(exc)
+            return
+        if self._body is not None:
+            self._pass_on(self._body)
+        elif self._whole:
+            self._deliver_whole(self._request)
+        else:
+            self._deliver_head(self._request)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is closed."""
+        self.resume_writing()
+        if exc is None:
+            self.eof_received()
+            return
+        error_class = ReadError if self._phase == "read" else WriteError
+        self._fail(error_class(f"The connection to {self.key} broke: {exc}"), exc)
+
+    def pause_writing(self) -> None:
+        """The peer takes too little."""
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    # --- sending ---
+
+    async def _upload(self, request: Request, head: bytes, future: asyncio.Future[Response]) -> Response:
+        """Send a body piece by piece, unless the answer comes first; then wait for the answer."""
+        framing = BodyFraming(request)
+        self._is_sending = True
+        self._transport.write(head)
+        try:
+            async for chunk in async_chunks(request.stream):
+                if future.done():
+                    break
+                self._transport.write(framing.frame(chunk))
+                if self._drained is not None:
+                    self._expect_by("write")
+                    waiting: list[asyncio.Future[Any]] = [self._drained, future]
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    self.deadline = NEVER
+            else:
+                self._transport.write(framing.end())
+                self._is_sending = False
+        except BaseException:
+            if future.done() and not future.cancelled():
+                future.exception()  # seen: what the body raised goes first
+            raise
+        if not future.done():
+            self._sent = monotonic()
+            self._expect_by("read")
+        return await future
+
+    def _expect_by(self, phase: Phase) -> None:
+        """Let the exchange fail unless something happens within the time limit of `phase`."""
+        assert self._request is not None
+        self._phase = phase
+        self.deadline = deadline = deadline_of(self._request, phase)
+        if deadline < self._sweeper.wakes_at:
+            self._sweeper.wake_by(deadline)
+
+    # --- receiving ---
+
+    def _deliver_whole(self, request: Request) -> None:
+        reader, future, now = self._reader, self._future, monotonic()
+        pieces = reader.body
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        response = self._response(request, body, self._timing(now), now)
+        if self._is_upgraded(request):
+            self._hand_to_user(response)
+        else:
+            self._end_exchange()
+        if future is not None and not future.done():
+            future.set_result(response)
+
+    def _deliver_head(self, request: Request) -> None:
+        if self._is_upgraded(request):
+            self._deliver_whole(request)
+            return
+        future = self._future
+        timing = self._timing(0.0)
+        body = self._body = StreamedBody(self, timing, self._first_byte)
+        self.deadline = NEVER  # from here on it is the reader of the body who waits
+        response = self._response(request, body, timing, 0.0)
+        self._pass_on(body)
+        if future is not None and not future.done():
+            future.set_result(response)
+
+    def _response(self, request: Request, body: bytes | AsyncByteStream, timing: Timing, ended: float) -> Response:
+        reader = self._reader
+        extensions = {
+            "http_version": reader.http_version.encode("ascii"),
+            "reason_phrase": reader.reason,
+            "network_stream": self._network_stream,
+            TIMING: timing,
+        }
+        response = Response.from_wire(reader.status, reader.headers, body, extensions, request)
+        response.started = self._started
+        response.ended = ended
+        return response
+
+    def _timing(self, ended: float) -> Timing:
+        first_byte = self._first_byte
+        return Timing(
+            self._opening,
+            self._sent - self._started,
+            max(0.0, first_byte - self._sent),
+            ended - first_byte if ended else 0.0,
+            self.number,
+            self._peer,
+        )
+
+    def _check_size(self, reader: Http1Reader, limit: int) -> None:
+        for piece in reader.body[self._counted :]:
+            self._received += len(piece)
+        self._counted = len(reader.body)
+        if self._received > limit:
+            raise ResponseTooLarge(f"The body is larger than max_response_size={limit} bytes.")
+
+    def _pass_on(self, body: StreamedBody) -> None:
+        """Give the body what has arrived; make the peer wait when the body's reader is behind."""
+        reader = self._reader
+        pieces, reader.body = reader.body, []
+        self._counted = 0
+        if reader.is_complete:
+            self._end_exchange()
+            body.finish(pieces)
+        elif body.add(pieces) > HIGH_WATER:
+            self._transport.pause_reading()
+
+    def _is_upgraded(self, request: Request) -> bool:
+        status = self._reader.status
+        return status == 101 or (request.method == "CONNECT" and 200 <= status < 300)
+
+    def _hand_to_user(self, response: Response) -> None:
+        """After 101 or CONNECT the bytes belong to the caller (RFC 9110 §7.8, §9.3.6)."""
+        self._request = self._future = None
+        self.deadline = NEVER
+        self._is_closed = True
+        self._pool.discard(self)
+        self._stream.take_back()
+        response.extensions["network_stream"] = AsyncHTTPNetworkStream(self._stream, self._reader.leftover)
+
+    # --- what the streamed body calls ---
+
+    def await_body(self) -> None:
+        """Its reader waits for more: from now on the read timeout counts."""
+        self._expect_by("read")
+
+    def read_on(self) -> None:
+        """Its reader has caught up."""
+        self._transport.resume_reading()
+
+    def abandon(self, body: StreamedBody) -> None:
+        """Its reader wants no more."""
+        if self._body is body:
+            self.abort()
+
+    # --- the end of an exchange ---
+
+    def _end_exchange(self) -> None:
+        """The response is whole: the connection is free for the next, or of no further use."""
+        self._request = self._future = self._body = self._opening = None
+        self.deadline = NEVER
+        if self._reader.can_reuse and not self._is_sending and not self._is_closed:
+            self._pool.release(self)
+        else:
+            self._close()
+
+    def _fail(self, error: HTTPError, cause: BaseException | None = None) -> None:
+        request, future, body = self._request, self._future, self._body
+        self._request = self._future = self._body = None
+        self.deadline = NEVER
+        self._close()
+        if request is None:
+            return
+        error.request = request
+        error.__cause__ = cause
+        if body is not None:
+            body.fail(error)
+        elif future is not None and not future.done():
+            future.set_exception(error)
+
+    def _close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._transport.abort()
+            self._pool.discard(self)
+
+
+class StreamedBody(AsyncByteStream):
+    """The body of a response whose head was delivered first; raw, as it comes off the wire.
+
+    Args:
+        connection: Where it comes from.
+        timing: Learns how long the body took.
+        first_byte: Monotonic seconds.
+    """
+
+    __slots__ = ("_connection", "_error", "_first_byte", "_news", "_pieces", "_size", "_timing", "ended")
+
+    def __init__(self, connection: AsyncioHttp1, timing: Timing, first_byte: float) -> None:
+        self._connection: AsyncioHttp1 | None = connection
+        self._timing = timing
+        self._first_byte = first_byte
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._error: HTTPError | None = None
+        self._news: asyncio.Future[None] | None = None
+        self.ended = 0.0
+        """When the last byte came: monotonic seconds, 0 before."""
+
+    def __aiter__(self) -> StreamedBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._pieces:
+            if self._error is not None:
+                raise self._error
+            if self._connection is None:
+                raise StopAsyncIteration
+            await self._more(self._connection)
+        pieces, self._pieces = self._pieces, []
+        if self._size > HIGH_WATER and self._connection is not None:
+            self._connection.read_on()
+        self._size = 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def aclose(self) -> None:
+        """Give up what has not come yet; the connection is closed then."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abandon(self)
+
+    async def _more(self, connection: AsyncioHttp1) -> None:
+        self._news = asyncio.get_running_loop().create_future()
+        connection.await_body()
+        await self._news
+
+    # --- what the connection calls ---
+
+    def add(self, pieces: list[bytes]) -> int:
+        """Take pieces; gives the number of bytes nobody has read yet."""
+        if pieces:
+            self._pieces += pieces
+            self._size += sum(map(len, pieces))
+            self._wake()
+        return self._size
+
+    def finish(self, pieces: list[bytes]) -> None:
+        """Take the last pieces."""
+        self._connection = None
+        self.ended = monotonic()
+        self._timing.receive = self.ended - self._first_byte
+        self.add(pieces)
+        self._wake()
+
+    def fail(self, error: HTTPError) -> None:
+        """The rest will not come."""
+        self._connection = None
+        self._error = error
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)

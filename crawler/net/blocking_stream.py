@@ -1,0 +1,259 @@
+"""Opening connections by blocking: sockets with timeouts, happy eyeballs with a selector."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import ssl
+import threading
+import time
+from time import monotonic
+from typing import Any
+
+from crawler.errors import ConnectError, ConnectTimeout, ReadError, ReadTimeout, WriteError, WriteTimeout
+from crawler.net.blocking import Done
+from crawler.net.race import Lost, Race, Start, most_telling
+from crawler.net.resolve import (
+    Address,
+    AddressCache,
+    connect_error,
+    known_addresses,
+    learn_addresses,
+    learn_failure,
+    permitted,
+)
+from crawler.net.route import Route
+from crawler.net.sockets import is_readable, prepare_socket
+from crawler.net.timing import ConnectTiming
+from crawler.net.tls import tls_error
+from crawler.net.tls_stream import TLSStream
+
+_MIN_TIMEOUT_S = 1e-6  # 0 would make the socket non-blocking
+
+
+class BlockingStream:
+    """A `Stream` over a socket, plain or TLS."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def read(self, max_bytes: int, deadline: float | None) -> Done[bytes]:
+        """See `Stream.read`."""
+        try:
+            self._set_deadline(deadline)
+            return Done(self._sock.recv(max_bytes))
+        except TimeoutError as exc:
+            raise ReadTimeout("Nothing came in time.") from exc
+        except (OSError, ssl.SSLError) as exc:
+            raise ReadError(f"The connection broke while reading: {exc}") from exc
+
+    def write(self, data: bytes, deadline: float | None) -> Done[None]:
+        """See `Stream.write`."""
+        try:
+            self._set_deadline(deadline)
+            self._sock.sendall(data)
+        except TimeoutError as exc:
+            raise WriteTimeout("The peer took nothing in time.") from exc
+        except (OSError, ssl.SSLError) as exc:
+            raise WriteError(f"The connection broke while writing: {exc}") from exc
+        return Done(None)
+
+    def start_tls(
+        self, context: ssl.SSLContext, server_hostname: str | None, deadline: float | None
+    ) -> Done[BlockingStream] | Any:
+        """See `Stream.start_tls`; within TLS already (an https proxy) the records are made in memory."""
+        if isinstance(self._sock, ssl.SSLSocket):
+            return TLSStream.handshake(self, context, server_hostname, deadline)
+        try:
+            self._set_deadline(deadline)
+            return Done(BlockingStream(context.wrap_socket(self._sock, server_hostname=server_hostname)))
+        except TimeoutError as exc:
+            raise ConnectTimeout("The TLS handshake took too long.") from exc
+        except ssl.SSLError as exc:
+            raise tls_error(exc, server_hostname or "") from exc
+        except OSError as exc:
+            raise ConnectError(f"The connection closed during the TLS handshake: {exc}", kind="tls_protocol") from exc
+
+    def abort(self) -> None:
+        """See `Stream.abort`; another thread that waits on the socket wakes up."""
+        with contextlib.suppress(OSError):  # closed by the peer already
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def get_extra_info(self, name: str) -> Any:
+        """See `Stream.get_extra_info`."""
+        try:
+            if name == "client_addr":
+                return self._sock.getsockname()
+            if name == "server_addr":
+                return self._sock.getpeername()
+        except OSError:
+            return None
+        if name == "socket":
+            return self._sock
+        if name == "ssl_object":
+            return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+        if name == "is_readable":
+            return is_readable(self._sock)
+        return None
+
+    def _set_deadline(self, deadline: float | None) -> None:
+        if deadline is None:
+            if self._sock.gettimeout() is not None:
+                self._sock.settimeout(None)
+        else:
+            self._sock.settimeout(max(_MIN_TIMEOUT_S, deadline - monotonic()))
+
+
+class BlockingDialer:
+    """Opens streams by blocking.
+
+    Args:
+        cache: Addresses known already.
+    """
+
+    __slots__ = ("_cache",)
+
+    def __init__(self, cache: AddressCache) -> None:
+        self._cache = cache
+
+    def sleep(self, seconds: float) -> Done[None]:
+        """See `Dialer.sleep`."""
+        time.sleep(seconds)
+        return Done(None)
+
+    def open_tcp(
+        self, host: str, port: int, deadline: float | None, route: Route, timing: ConnectTiming
+    ) -> Done[BlockingStream]:
+        """See `Dialer.open_tcp`."""
+        started = monotonic()
+        addresses = permitted(self._look_up(host, port, deadline), route.guard, host)
+        timing.dns = monotonic() - started
+        sock = self._race(addresses, host, port, deadline, route)
+        timing.connect = monotonic() - started - timing.dns
+        return Done(BlockingStream(sock))
+
+    def open_unix(self, path: str, deadline: float | None, route: Route) -> Done[BlockingStream]:
+        """See `Dialer.open_unix`."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(None if deadline is None else max(_MIN_TIMEOUT_S, deadline - monotonic()))
+            sock.connect(path)
+        except TimeoutError as exc:
+            sock.close()
+            raise ConnectTimeout(f"No connection to {path} in time.") from exc
+        except OSError as exc:
+            sock.close()
+            raise connect_error(exc, path, None) from exc
+        except BaseException:
+            sock.close()
+            raise
+        return Done(BlockingStream(sock))
+
+    def _look_up(self, host: str, port: int, deadline: float | None) -> list[Address]:
+        known = known_addresses(self._cache, host, port, monotonic())
+        if known is not None:
+            return known
+        try:
+            rows = _getaddrinfo(host, port, deadline)
+        except (OSError, UnicodeError) as exc:
+            raise learn_failure(self._cache, host, port, exc, monotonic()) from exc
+        return learn_addresses(self._cache, host, port, rows, monotonic())
+
+    def _race(
+        self, addresses: list[Address], host: str, port: int, deadline: float | None, route: Route
+    ) -> socket.socket:
+        race = Race(addresses)
+        sockets: dict[Address, socket.socket] = {}
+        winner: socket.socket | None = None
+        with selectors.DefaultSelector() as selector:
+            try:
+                while winner is None:
+                    step = race.step(monotonic())
+                    if isinstance(step, Start):
+                        self._start(race, step.address, host, route, sockets, selector)
+                    elif isinstance(step, Lost):
+                        self._cache.forget(host, port)
+                        raise most_telling(step.errors)
+                    else:
+                        winner = self._await_one(race, step.until, deadline, host, sockets, selector)
+            finally:
+                for sock in sockets.values():
+                    if sock is not winner:
+                        sock.close()
+        return winner
+
+    def _start(
+        self,
+        race: Race,
+        address: Address,
+        host: str,
+        route: Route,
+        sockets: dict[Address, socket.socket],
+        selector: selectors.BaseSelector,
+    ) -> None:
+        try:
+            sock = sockets[address] = socket.socket(address.family, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            prepare_socket(sock, route)
+            sock.connect(address.sockaddr)
+        except BlockingIOError:
+            pass
+        except (OSError, OverflowError) as exc:
+            race.failed(address, connect_error(exc, host, address.port))
+            if address in sockets:
+                sockets.pop(address).close()
+            return
+        selector.register(sock, selectors.EVENT_WRITE, address)
+
+    def _await_one(
+        self,
+        race: Race,
+        until: float | None,
+        deadline: float | None,
+        host: str,
+        sockets: dict[Address, socket.socket],
+        selector: selectors.BaseSelector,
+    ) -> socket.socket | None:
+        ends = [at for at in (until, deadline) if at is not None]
+        ready = selector.select(max(0.0, min(ends) - monotonic()) if ends else None)
+        for key, _ in ready:
+            address: Address = key.data
+            sock = sockets[address]
+            selector.unregister(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not code:
+                race.won(address)
+                self._cache.prefer(host, address.port, address)
+                return sock
+            sockets.pop(address).close()
+            race.failed(address, connect_error(OSError(code, os.strerror(code)), host, address.port))
+        if not ready and deadline is not None and monotonic() >= deadline:
+            raise ConnectTimeout(f"No connection to {host} in time.")
+        return None
+
+
+def _getaddrinfo(host: str, port: int, deadline: float | None) -> Any:
+    """Resolve within `deadline`; the system's resolver knows no time limit, so that a thread has to wait for it."""
+    if deadline is None:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    answer: list[Any] = []
+
+    def ask() -> None:
+        try:
+            answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as exc:
+            answer.append(exc)
+
+    thread = threading.Thread(target=ask, name=f"resolve {host}", daemon=True)
+    thread.start()
+    thread.join(max(0.0, deadline - monotonic()))
+    if not answer:
+        raise ConnectTimeout(f"The host name {host!r} was not resolved in time.", kind="dns_timeout")
+    if isinstance(answer[0], Exception):
+        raise answer[0]
+    return answer[0]

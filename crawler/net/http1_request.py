@@ -1,0 +1,35 @@
+"""The bytes of a request's head for HTTP/1.1."""
+
+from __future__ import annotations
+
+from crawler.models import Request
+from crawler.wire import encode_request_head
+
+
+def request_head(request: Request, proxy_lines: list[tuple[bytes, bytes]] | None) -> bytes:
+    """Encode request line and header fields.
+
+    Args:
+        request: Its extension `target` replaces the target that the URL gives.
+        proxy_lines: For a request that a proxy forwards: fields for the proxy; the target is then the whole URL
+            (RFC 9112 §3.2.2). None for any other.
+
+    Raises:
+        LocalProtocolError: A method, target or field that would break the framing (RFC 9112 §5, §11.1).
+    """
+    template = request.template
+    url = request.url
+    target: bytes = request.extensions.get("target") or url.raw_path
+    if proxy_lines is None:
+        if template is not None and "target" not in request.extensions:
+            # The common case: all lines but two were encoded once per client.
+            return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (
+                request.method.encode("ascii"),
+                target,
+                url.origin.netloc,
+                template.lines,
+            )
+        return encode_request_head(request.method, target, request.headers.raw)
+    if "target" not in request.extensions:
+        target = b"%b://%b%b" % (url.raw_scheme, url.origin.netloc, target)
+    return encode_request_head(request.method, target, [*request.headers.raw, *proxy_lines])

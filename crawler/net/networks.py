@@ -1,0 +1,151 @@
+"""The networks of a transport: how each world opens its connections, and which world an async caller lives in.
+
+BlockingNetwork   one pool, shared by threads
+AsyncNetworks     a pool for the event loop that the caller runs on, asyncio or trio, found at run time
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from crawler.models import Limits, Origin, Request
+from crawler.net.asyncio_http1 import AsyncioHttp1
+from crawler.net.asyncio_stream import AsyncioDialer, AsyncioEvent, AsyncioStream
+from crawler.net.asyncio_sweep import Sweeper
+from crawler.net.blocking import BlockingEvent
+from crawler.net.blocking_stream import BlockingDialer
+from crawler.net.connect import Dialer, open_connection
+from crawler.net.pool import Connection, Event, Pool
+from crawler.net.pull_http1 import AsyncBody, BlockingBody, PullHttp1, World
+from crawler.net.resolve import AddressCache
+from crawler.net.route import Route
+from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream
+from crawler.net.upload import async_chunks, blocking_chunks
+
+BLOCKING = World(blocking_chunks, BlockingBody, HTTPNetworkStream)
+TRIO = World(async_chunks, AsyncBody, AsyncHTTPNetworkStream)
+
+
+class AsyncioConnector:
+    """Opens connections on one event loop of asyncio."""
+
+    def __init__(self, route: Route, loop: asyncio.AbstractEventLoop, cache: AddressCache) -> None:
+        self.may_share = False
+        self.pool: Pool
+        self._route = route
+        self._dialer = AsyncioDialer(loop, cache)
+        self._loop = loop
+        self._sweeper: Sweeper | None = None
+
+    def event(self) -> Event:
+        """See `Connector.event`."""
+        return AsyncioEvent()
+
+    async def connect(self, pool: Pool, key: Origin, request: Request) -> Connection:
+        """See `Connector.connect`."""
+        if self._sweeper is None:
+            self._sweeper = Sweeper(self._loop, pool.connections)  # type: ignore[arg-type]  # all of this class's making
+        opening = await open_connection(self._dialer, self._route, request.url.origin, request)
+        assert isinstance(opening.stream, AsyncioStream)
+        return AsyncioHttp1(pool, key, opening, opening.stream, self._sweeper)
+
+
+class PullConnector:
+    """Opens connections that are read, not pushed: blocking ones, and trio's."""
+
+    def __init__(self, route: Route, dialer: Dialer, world: World, event: type[Event]) -> None:
+        self.may_share = False
+        self._route = route
+        self._dialer = dialer
+        self._world = world
+        self._event = event
+
+    def event(self) -> Event:
+        """See `Connector.event`."""
+        return self._event()
+
+    async def connect(self, pool: Pool, key: Origin, request: Request) -> Connection:
+        """See `Connector.connect`."""
+        opening = await open_connection(self._dialer, self._route, request.url.origin, request)
+        assert opening.stream is not None
+        return PullHttp1(pool, key, opening, opening.stream, self._world)
+
+
+class BlockingNetwork:
+    """The one pool of a blocking transport."""
+
+    def __init__(self, route: Route, limits: Limits) -> None:
+        connector = PullConnector(route, BlockingDialer(AddressCache()), BLOCKING, BlockingEvent)
+        self.pool = Pool(limits, connector)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.pool.close()
+
+
+class AsyncNetworks:
+    """The pool of an async transport, on whatever loop it is used.
+
+    Connections belong to the loop that opened them. A client that is used on a second loop after the first has ended
+    (`asyncio.run` twice) begins with an empty pool there; on two running loops at once it refuses.
+    """
+
+    def __init__(self, route: Route, limits: Limits) -> None:
+        self._route = route
+        self._limits = limits
+        self._cache = AddressCache()
+        self._pool: Pool | None = None
+        self._loop: object | None = None
+
+    def pool(self) -> Pool:
+        """The pool for the running event loop.
+
+        Raises:
+            RuntimeError: There is none, or another loop that still runs uses this client.
+        """
+        loop = _running_loop()
+        if loop is not self._loop or self._pool is None:
+            self._move_to(loop)
+            assert self._pool is not None
+        return self._pool
+
+    def close(self) -> None:
+        """Close every connection."""
+        if self._pool is not None:
+            if not _has_ended(self._loop):
+                self._pool.close()
+            self._pool = None
+
+    def _move_to(self, loop: object) -> None:
+        if self._pool is not None and not _has_ended(self._loop):
+            raise RuntimeError(
+                "This async client is in use on another event loop, which is still running; make one client per loop."
+            )
+        self._loop = loop
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            self._pool = Pool(self._limits, AsyncioConnector(self._route, loop, self._cache))
+        else:
+            from crawler.net.trio_stream import TrioDialer, TrioEvent
+
+            self._pool = Pool(self._limits, PullConnector(self._route, TrioDialer(self._cache), TRIO, TrioEvent))
+
+
+def _running_loop() -> object:
+    """asyncio's running loop, or what stands for trio's run."""
+    if "trio" in sys.modules:  # looked at first: in trio's guest mode both are there
+        import trio
+
+        try:
+            return trio.lowlevel.current_root_task()
+        except RuntimeError:
+            pass
+    return asyncio.get_running_loop()
+
+
+def _has_ended(loop: object) -> bool:
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        return loop.is_closed() or not loop.is_running()
+    import trio
+
+    return not isinstance(loop, trio.lowlevel.Task) or loop.coro.cr_frame is None

@@ -1,0 +1,5 @@
+"""Numbers of connections, for logs and records."""
+
+import itertools
+
+connection_numbers = itertools.count(1)

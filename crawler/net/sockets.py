@@ -1,0 +1,35 @@
+"""Options of new sockets, the same in all worlds."""
+
+from __future__ import annotations
+
+import socket
+
+from crawler.net.route import Route
+
+
+def prepare_socket(sock: socket.socket, route: Route) -> None:
+    """Set what `route` asks for, before the socket connects.
+
+    TCP_NODELAY is always set: a request leaves in one write, so there is nothing for Nagle's algorithm to gather.
+
+    Raises:
+        OSError: An option is not known here, or the local address is not one of this machine.
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for option in route.socket_options or ():
+        sock.setsockopt(*option)
+    if route.local_address is not None:
+        sock.bind((route.local_address, 0))
+
+
+def is_readable(sock: socket.socket) -> bool:
+    """Whether bytes, or the peer's end, are waiting on a socket; on one that is idle this means: do not use it."""
+    import select
+
+    if sock.fileno() < 0:
+        return True
+    if hasattr(select, "poll"):  # select() cannot look at descriptors from 1024 on
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([sock], [], [], 0)[0])

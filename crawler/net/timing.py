@@ -1,0 +1,70 @@
+"""Where the time of one exchange went, and over which connection."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TIMING: Final = "crawler.timing"
+"""Name of the response extension that holds the `Timing`."""
+
+
+class ConnectTiming:
+    """What opening one connection cost; shared by all exchanges on it.
+
+    Attributes:
+        dns, connect, tls: Seconds for the name look-up, TCP (and the proxy's tunnel) and TLS.
+    """
+
+    __slots__ = ("connect", "dns", "tls")
+
+    def __init__(self) -> None:
+        self.dns = self.connect = self.tls = 0.0
+
+
+class Timing:
+    """The phases of one exchange; they do not overlap.
+
+    A plain slots class with positional arguments: it is made for every response (0.35 µs; a frozen dataclass 1.1 µs).
+
+    Attributes:
+        dns, connect, tls: Seconds; 0 on a connection that was open already.
+        send: Seconds from the first byte of the request written to the last.
+        ttfb: Seconds from then to the first byte of the response.
+        receive: Seconds from then to the end of the body; 0 until it has ended.
+        conn_id: Number of the connection within the process.
+        conn_reused: Whether an earlier exchange used it.
+        remote_ip, remote_port: The peer, where there is one.
+    """
+
+    __slots__ = (
+        "conn_id",
+        "conn_reused",
+        "connect",
+        "dns",
+        "receive",
+        "remote_ip",
+        "remote_port",
+        "send",
+        "tls",
+        "ttfb",
+    )
+
+    def __init__(
+        self,
+        opening: ConnectTiming | None,
+        send: float,
+        ttfb: float,
+        receive: float,
+        conn_id: int,
+        peer: tuple[str | None, int | None],
+    ) -> None:
+        self.conn_reused = opening is None
+        if opening is None:
+            self.dns = self.connect = self.tls = 0.0
+        else:
+            self.dns, self.connect, self.tls = opening.dns, opening.connect, opening.tls
+        self.send = send
+        self.ttfb = ttfb
+        self.receive = receive
+        self.conn_id = conn_id
+        self.remote_ip, self.remote_port = peer

@@ -1,0 +1,236 @@
+"""Opening connections under trio. Imported only where trio runs."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable
+from time import monotonic
+from typing import Any
+
+import trio
+
+from crawler.errors import (
+    ConnectTimeout,
+    ReadError,
+    ReadTimeout,
+    TransportError,
+    WriteError,
+    WriteTimeout,
+)
+from crawler.net.deadlines import NEVER
+from crawler.net.race import Lost, Race, Start, most_telling
+from crawler.net.resolve import (
+    Address,
+    AddressCache,
+    connect_error,
+    known_addresses,
+    learn_addresses,
+    learn_failure,
+    permitted,
+)
+from crawler.net.route import Route
+from crawler.net.sockets import is_readable, prepare_socket
+from crawler.net.timing import ConnectTiming
+from crawler.net.tls_stream import TLSStream
+
+
+def _seconds_until(deadline: float | None) -> float:
+    """From our clock, `time.monotonic`, to a duration: trio's own clock begins elsewhere."""
+    return NEVER if deadline is None else max(0.0, deadline - monotonic())
+
+
+class TrioEvent:
+    """One-shot event of one waiting task."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        """Let the waiting task go on."""
+        self._event.set()
+
+    async def wait(self, deadline: float) -> None:
+        """Wait until set, or until `deadline`."""
+        with trio.move_on_after(_seconds_until(deadline)):
+            await self._event.wait()
+
+
+class TrioStream:
+    """A `Stream` over a trio socket."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: trio.socket.SocketType) -> None:
+        self._sock = sock
+
+    async def read(self, max_bytes: int, deadline: float | None) -> bytes:
+        """See `Stream.read`."""
+        try:
+            with trio.fail_after(_seconds_until(deadline)):
+                return await self._sock.recv(max_bytes)
+        except trio.TooSlowError as exc:
+            raise ReadTimeout("Nothing came in time.") from exc
+        except (OSError, trio.ClosedResourceError) as exc:
+            raise ReadError(f"The connection broke while reading: {exc}") from exc
+
+    async def write(self, data: bytes, deadline: float | None) -> None:
+        """See `Stream.write`."""
+        left = memoryview(data)
+        try:
+            with trio.fail_after(_seconds_until(deadline)):
+                while left:
+                    left = left[await self._sock.send(left) :]
+        except trio.TooSlowError as exc:
+            raise WriteTimeout("The peer took nothing in time.") from exc
+        except (OSError, trio.ClosedResourceError) as exc:
+            raise WriteError(f"The connection broke while writing: {exc}") from exc
+
+    def start_tls(
+        self, context: ssl.SSLContext, server_hostname: str | None, deadline: float | None
+    ) -> Awaitable[TLSStream]:
+        """See `Stream.start_tls`."""
+        return TLSStream.handshake(self, context, server_hostname, deadline)
+
+    def abort(self) -> None:
+        """See `Stream.abort`; tasks that wait on the socket get an error."""
+        self._sock.close()
+
+    def get_extra_info(self, name: str) -> Any:
+        """See `Stream.get_extra_info`."""
+        try:
+            if name == "client_addr":
+                return self._sock.getsockname()
+            if name == "server_addr":
+                return self._sock.getpeername()
+        except OSError:
+            return None
+        if name == "socket":
+            return self._sock
+        if name == "is_readable":
+            return is_readable(self._sock)  # type: ignore[arg-type]  # only its `fileno` is used
+        return None
+
+
+class TrioDialer:
+    """Opens streams under trio.
+
+    Args:
+        cache: Addresses known already.
+    """
+
+    __slots__ = ("_cache",)
+
+    def __init__(self, cache: AddressCache) -> None:
+        self._cache = cache
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Dialer.sleep`."""
+        await trio.sleep(seconds)
+
+    async def open_tcp(
+        self, host: str, port: int, deadline: float | None, route: Route, timing: ConnectTiming
+    ) -> TrioStream:
+        """See `Dialer.open_tcp`."""
+        try:
+            with trio.fail_after(_seconds_until(deadline)):
+                started = monotonic()
+                addresses = permitted(await self._look_up(host, port), route.guard, host)
+                timing.dns = monotonic() - started
+                stream = await self._race(addresses, host, port, route)
+                timing.connect = monotonic() - started - timing.dns
+                return stream
+        except trio.TooSlowError as exc:
+            raise ConnectTimeout(f"No connection to {host}:{port} in time.") from exc
+
+    async def open_unix(self, path: str, deadline: float | None, route: Route) -> TrioStream:
+        """See `Dialer.open_unix`."""
+        sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+        try:
+            with trio.fail_after(_seconds_until(deadline)):
+                await sock.connect(path)
+        except trio.TooSlowError as exc:
+            sock.close()
+            raise ConnectTimeout(f"No connection to {path} in time.") from exc
+        except OSError as exc:
+            sock.close()
+            raise connect_error(exc, path, None) from exc
+        except BaseException:
+            sock.close()
+            raise
+        return TrioStream(sock)
+
+    async def _look_up(self, host: str, port: int) -> list[Address]:
+        known = known_addresses(self._cache, host, port, monotonic())
+        if known is not None:
+            return known
+        try:
+            rows = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as exc:
+            raise learn_failure(self._cache, host, port, exc, monotonic()) from exc
+        return learn_addresses(self._cache, host, port, rows, monotonic())
+
+    async def _race(self, addresses: list[Address], host: str, port: int, route: Route) -> TrioStream:
+        race = Race(addresses)
+        results: dict[Address, TrioStream | TransportError] = {}
+        news = trio.Event()
+
+        async def attempt(address: Address) -> None:
+            try:
+                results[address] = await self._connect(address, host, route)
+            except TransportError as exc:
+                results[address] = exc
+            news.set()
+
+        winner: TrioStream | None = None
+        async with trio.open_nursery() as nursery:
+            while winner is None:
+                step = race.step(monotonic())
+                if isinstance(step, Start):
+                    nursery.start_soon(attempt, step.address)
+                elif isinstance(step, Lost):
+                    break  # not raised here: a nursery would wrap it in an ExceptionGroup
+                else:
+                    with trio.move_on_after(_seconds_until(step.until)):
+                        await news.wait()
+                    news = trio.Event()
+                    winner = self._judge(race, results, host, port)
+            nursery.cancel_scope.cancel()
+        for late in results.values():
+            if isinstance(late, TrioStream):
+                late.abort()
+        if winner is None:
+            self._cache.forget(host, port)
+            assert isinstance(step, Lost)
+            raise most_telling(step.errors)
+        return winner
+
+    def _judge(
+        self, race: Race, results: dict[Address, TrioStream | TransportError], host: str, port: int
+    ) -> TrioStream | None:
+        winner: TrioStream | None = None
+        for address, result in results.items():
+            if isinstance(result, TransportError):
+                race.failed(address, result)
+            elif winner is None:
+                race.won(address)
+                self._cache.prefer(host, port, address)
+                winner = result
+            else:
+                result.abort()
+        results.clear()
+        return winner
+
+    async def _connect(self, address: Address, host: str, route: Route) -> TrioStream:
+        sock = trio.socket.socket(address.family, trio.socket.SOCK_STREAM)
+        try:
+            prepare_socket(sock, route)  # type: ignore[arg-type]  # trio's has the same options
+            await sock.connect(address.sockaddr)
+        except (OSError, OverflowError) as exc:
+            sock.close()
+            raise connect_error(exc, host, address.port) from exc
+        except BaseException:
+            sock.close()
+            raise
+        return TrioStream(sock)
