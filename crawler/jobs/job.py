@@ -131,7 +131,7 @@ class Job:
 
     def merged(self) -> dict[str, object]:
         """The job as one mapping, filled in, with secrets shown as `${NAME}` or `***`; defaults are left out."""
-        return {"name": self.name, **shown_tree(self._source.tree)}
+        return {"name": self.name, **shown_tree(self._source.tree, self._model)}
 
     def mask(self, text: str) -> str:
         """`text` with every secret of the job replaced by `***`."""
@@ -154,7 +154,9 @@ class Job:
         except RowError as exc:
             if spec.on_bad_row == "fail":
                 raise JobError([Finding(Mark(row.place), f"bad row: {exc}")]) from exc
-            return None if spec.on_bad_row == "skip" else _bad_item(row, str(exc))
+            # With keys of the caller's own, a bare row number could be one of them.
+            key = str(row.number) if spec.key is None else row.place
+            return None if spec.on_bad_row == "skip" else _bad_item(row, key, str(exc))
         return item
 
     def _retry(self) -> RetryPolicy:
@@ -233,10 +235,10 @@ def _refuse_duplicate(key: str, seen: set[int]) -> None:
         seen.add(digest)
 
 
-def _bad_item(row: Row, problem: str) -> Item:
+def _bad_item(row: Row, key: str, problem: str) -> Item:
     """An item that no client can send, so that the row has its failed record with the reason in it."""
     text = f"bad row {row.place}: {problem}"
-    return Item(url=text[:500], key=str(row.number), meta={**row.fields, "bad_row": text})
+    return Item(url=text[:500], key=key, meta={**row.fields, "bad_row": text})
 
 
 def _expand_status(statuses: Iterable[int | str]) -> frozenset[int]:

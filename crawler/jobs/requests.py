@@ -54,6 +54,9 @@ class RequestMaker:
         self._path = job.download.path
         self._keeps_files = job.body.keep == "file"
         self._idempotent = request.idempotent
+        columns = self._columns
+        self._used_columns = {columns.get(name, name) for name in _ROW_KEYS if name != "path" or self._keeps_files}
+        self._meta_names = {column: name[5:] for name, column in columns.items() if name.startswith("meta.")}
         self._params = [(name, value) for name, values in request.params.items() for value in values]
         static = {name: value for name, value in request.headers.items() if value.is_static}
         self._headers = [(name, value) for name, value in request.headers.items() if not value.is_static]
@@ -103,7 +106,11 @@ class RequestMaker:
         """The request of filled-in names; adds `row` and `key` to them."""
         names.setdefault("row", number)
         try:
-            names["key"] = key = self._key.fill(names) if self._key is not None else str(number)
+            key = self._key.fill(names) if self._key is not None else str(number)
+            if self._key is not None:
+                names["key"] = key
+            else:
+                names.setdefault("key", key)  # a column of that name is what its owner means by {key}
             url = self._url.fill(names) if self._url is not None else _text(names.get("url"))
             params = [(name, value.fill(names)) for name, value in self._params]
             headers = tuple((name, value.fill(names)) for name, value in self._headers)
@@ -146,10 +153,7 @@ class RequestMaker:
 
     def _meta(self, row: Row) -> dict[str, object] | None:
         """Every column that says nothing about the request itself, and those mapped to `meta.NAME` under that name."""
-        used = {self._columns.get(name, name) for name in _ROW_KEYS if name != "path" or self._keeps_files}
-        named = {
-            column: name.removeprefix("meta.") for name, column in self._columns.items() if name.startswith("meta.")
-        }
+        named, used = self._meta_names, self._used_columns
         return {named.get(name, name): value for name, value in row.fields.items() if name not in used} or None
 
     def _file_name(self, names: Names, url: str) -> str | None:
