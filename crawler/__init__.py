@@ -1,3 +1,155 @@
-"""Fetch many URLs from Python: fast, politely, resumably."""
+"""Fetch many URLs from Python: fast, politely, resumably.
 
+Three things on one engine: an HTTP client with HTTPX's API (`import crawler as httpx`), a fan-out engine (`gather`,
+`as_completed`, `fetch_all`), and jobs in YAML files (`crawler run JOB.yaml`).
+"""
+
+from crawler.client import AsyncBaseTransport as AsyncBaseTransport
+from crawler.client import AsyncClient as AsyncClient
+from crawler.client import AsyncHTTPTransport as AsyncHTTPTransport
+from crawler.client import Auth as Auth
+from crawler.client import BaseTransport as BaseTransport
+from crawler.client import BasicAuth as BasicAuth
+from crawler.client import Client as Client
+from crawler.client import FunctionAuth as FunctionAuth
+from crawler.client import HTTPTransport as HTTPTransport
+from crawler.client import delete as delete
+from crawler.client import get as get
+from crawler.client import head as head
+from crawler.client import options as options
+from crawler.client import patch as patch
+from crawler.client import post as post
+from crawler.client import put as put
+from crawler.client import query as query
+from crawler.client import request as request
+from crawler.client import stream as stream
+from crawler.errors import CloseError as CloseError
+from crawler.errors import ConnectError as ConnectError
+from crawler.errors import ConnectTimeout as ConnectTimeout
+from crawler.errors import CookieConflict as CookieConflict
+from crawler.errors import DecodingError as DecodingError
+from crawler.errors import HTTPError as HTTPError
+from crawler.errors import HTTPStatusError as HTTPStatusError
+from crawler.errors import InvalidURL as InvalidURL
+from crawler.errors import LocalProtocolError as LocalProtocolError
+from crawler.errors import NetworkError as NetworkError
+from crawler.errors import PoolTimeout as PoolTimeout
+from crawler.errors import ProtocolError as ProtocolError
+from crawler.errors import ProxyError as ProxyError
+from crawler.errors import ReadError as ReadError
+from crawler.errors import ReadTimeout as ReadTimeout
+from crawler.errors import RemoteProtocolError as RemoteProtocolError
+from crawler.errors import RequestError as RequestError
+from crawler.errors import RequestNotRead as RequestNotRead
+from crawler.errors import ResponseNotRead as ResponseNotRead
+from crawler.errors import ResponseTooLarge as ResponseTooLarge
+from crawler.errors import SSEError as SSEError
+from crawler.errors import StreamClosed as StreamClosed
+from crawler.errors import StreamConsumed as StreamConsumed
+from crawler.errors import StreamError as StreamError
+from crawler.errors import TimeoutException as TimeoutException
+from crawler.errors import TooManyRedirects as TooManyRedirects
+from crawler.errors import TotalTimeout as TotalTimeout
+from crawler.errors import TransportError as TransportError
+from crawler.errors import UnsupportedProtocol as UnsupportedProtocol
+from crawler.errors import WriteError as WriteError
+from crawler.errors import WriteTimeout as WriteTimeout
+from crawler.models import URL as URL
+from crawler.models import USE_CLIENT_DEFAULT as USE_CLIENT_DEFAULT
+from crawler.models import AsyncByteStream as AsyncByteStream
+from crawler.models import ByteStream as ByteStream
+from crawler.models import Cookies as Cookies
+from crawler.models import Headers as Headers
+from crawler.models import Limits as Limits
+from crawler.models import Origin as Origin
+from crawler.models import Proxy as Proxy
+from crawler.models import QueryParams as QueryParams
+from crawler.models import Request as Request
+from crawler.models import Response as Response
+from crawler.models import Retry as Retry
+from crawler.models import SyncByteStream as SyncByteStream
+from crawler.models import Timeout as Timeout
+from crawler.models import codes as codes
+from crawler.net import create_ssl_context as create_ssl_context
 from crawler.version import __version__ as __version__
+
+__title__ = "crawler"
+__description__ = "Fetch many URLs from Python: fast, politely, resumably."
+
+__all__ = [
+    "URL",
+    "USE_CLIENT_DEFAULT",
+    "AsyncBaseTransport",
+    "AsyncByteStream",
+    "AsyncClient",
+    "AsyncHTTPTransport",
+    "Auth",
+    "BaseTransport",
+    "BasicAuth",
+    "ByteStream",
+    "Client",
+    "CloseError",
+    "ConnectError",
+    "ConnectTimeout",
+    "CookieConflict",
+    "Cookies",
+    "DecodingError",
+    "FunctionAuth",
+    "HTTPError",
+    "HTTPStatusError",
+    "HTTPTransport",
+    "Headers",
+    "InvalidURL",
+    "Limits",
+    "LocalProtocolError",
+    "NetworkError",
+    "Origin",
+    "PoolTimeout",
+    "ProtocolError",
+    "Proxy",
+    "ProxyError",
+    "QueryParams",
+    "ReadError",
+    "ReadTimeout",
+    "RemoteProtocolError",
+    "Request",
+    "RequestError",
+    "RequestNotRead",
+    "Response",
+    "ResponseNotRead",
+    "ResponseTooLarge",
+    "Retry",
+    "SSEError",
+    "StreamClosed",
+    "StreamConsumed",
+    "StreamError",
+    "SyncByteStream",
+    "Timeout",
+    "TimeoutException",
+    "TooManyRedirects",
+    "TotalTimeout",
+    "TransportError",
+    "UnsupportedProtocol",
+    "WriteError",
+    "WriteTimeout",
+    "__description__",
+    "__title__",
+    "__version__",
+    "codes",
+    "create_ssl_context",
+    "delete",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "query",
+    "request",
+    "stream",
+]
+
+# So that pickles and reprs name the package and not the rooms within.
+for _name in __all__:
+    if hasattr(globals()[_name], "__module__"):
+        globals()[_name].__module__ = "crawler"

@@ -1,0 +1,21 @@
+"""The HTTP client: auth, redirects, cookies, retries, transports, `Client` and `AsyncClient`, the top-level functions."""
+
+from crawler.client.api import delete as delete
+from crawler.client.api import get as get
+from crawler.client.api import head as head
+from crawler.client.api import options as options
+from crawler.client.api import patch as patch
+from crawler.client.api import post as post
+from crawler.client.api import put as put
+from crawler.client.api import query as query
+from crawler.client.api import request as request
+from crawler.client.api import stream as stream
+from crawler.client.auth import Auth as Auth
+from crawler.client.auth import BasicAuth as BasicAuth
+from crawler.client.auth import FunctionAuth as FunctionAuth
+from crawler.client.client import AsyncClient as AsyncClient
+from crawler.client.client import Client as Client
+from crawler.client.transports import AsyncBaseTransport as AsyncBaseTransport
+from crawler.client.transports import AsyncHTTPTransport as AsyncHTTPTransport
+from crawler.client.transports import BaseTransport as BaseTransport
+from crawler.client.transports import HTTPTransport as HTTPTransport

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Awaitable
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from crawler.errors import (
     ConnectError,
@@ -158,8 +158,7 @@ class AsyncioStream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
