@@ -1,5 +1,8 @@
 """The fan-out engine: many requests through one client, capped, retried, recorded once."""
 
+from crawler.fanout.completed import AsCompleted
+from crawler.fanout.fetch import HTTPClient
+from crawler.fanout.gather import as_completed, fetch_all, gather
 from crawler.fanout.plan import (
     BodyPolicy,
     ClientOptions,
@@ -11,21 +14,28 @@ from crawler.fanout.plan import (
     RunState,
     StopReason,
 )
+from crawler.fanout.result import Result
 from crawler.fanout.run import Run
 from crawler.fanout.stats import ErrorCount, HostCount, Stats
 
 __all__ = [
+    "AsCompleted",
     "BodyPolicy",
     "ClientOptions",
     "ErrorCount",
+    "HTTPClient",
     "HostCount",
     "Item",
     "Outcome",
     "Output",
     "Plan",
+    "Result",
     "RetryPolicy",
     "Run",
     "RunState",
     "Stats",
     "StopReason",
+    "as_completed",
+    "fetch_all",
+    "gather",
 ]

@@ -2,8 +2,8 @@
 
     items (streamed) ──▶ Run(plan, items).execute() ──▶ Outcome(state, exit_code, summary)
 
-Everything here is a value: the YAML room makes them, the engine reads them, nobody changes them. Durations are seconds,
-sizes are bytes, `None` means "no limit". Defaults are those of a job of kind `fetch`.
+Everything here is a value: the YAML room makes them, the engine reads them, nobody changes them. Durations are
+seconds, sizes are bytes, `None` means "no limit". Defaults are those of a job of kind `fetch`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from typing import Literal
 
 from crawler.fanout.ids import new_run_id
 from crawler.models import Timeout
-
-IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
-"""Methods that may be sent twice (RFC 9110 §9.2.2)."""
 
 RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504, 522, 524})
 RETRIED_KINDS = (
@@ -35,8 +32,8 @@ RETRIED_KINDS = (
 class RetryPolicy:
     """When a failed request is sent again, and after how long.
 
-    The wait before try `n + 1` is drawn from `base * factor ** (n - 1)`, never more than `max_backoff`: with full jitter
-    anywhere between zero and that, with equal jitter in its upper half, with none exactly that.
+    The wait before try `n + 1` comes from `base * factor ** (n - 1)`, never more than `max_backoff`: with full jitter
+    it is anywhere between zero and that, with equal jitter in its upper half, with none exactly that.
 
     Attributes:
         attempts: Tries in all, the first included; 1 means no retry.
@@ -44,8 +41,8 @@ class RetryPolicy:
         status: HTTP statuses that are worth another try.
         kinds: Error kinds worth another try, as shell patterns.
         base, factor, max_backoff, jitter: The back-off, see above.
-        retry_after: `obey` waits as told and gives up if that is longer than `max_wait`; `cap` waits at most `max_wait`;
-            `ignore` uses the back-off alone.
+        retry_after: `obey` waits as told and gives up if that is longer than `max_wait`; `cap` waits at most
+            `max_wait`; `ignore` uses the back-off alone.
         max_wait: Longest wait a server may ask for.
     """
 
@@ -147,8 +144,9 @@ class Plan:
         outputs: Files of records; `summary.json` is written beside the first.
         state_dir: Folder of the durable state; `None` runs in memory, and then nothing can be resumed.
         durability: `batch` commits every 200 ms or 500 records, `full` also waits for the disk at each commit.
-        input_id: Identifies the input (for example a hash of the list, or path, size and mtime). If it is unchanged and the
-            input was read to its end before, a resumed run does not read it again; `None` always reads it again.
+        input_id: Identifies the input (for example a hash of the list, or path, size and mtime). If it is unchanged
+            and the input was read to its end before, a resumed run does not read it again; `None` always reads it
+            again.
         grace: Seconds that requests in flight get to finish after `Run.stop()`.
         worker: Name of this process in the records.
     """
@@ -188,7 +186,8 @@ class Item:
         key: The caller's name for the row; stands in the record.
         meta: Whatever should come back in the record, JSON values only.
         priority: Higher ones are leased first.
-        path: Name of the body's file below `BodyPolicy.directory`, with `/` between folders; `None` derives it from the URL.
+        path: Name of the body's file below `BodyPolicy.directory`, with `/` between folders; `None` derives it from
+            the URL.
         idempotent: Whether it may be sent again after a failure; `None` goes by the method.
     """
 
@@ -207,8 +206,8 @@ StopReason = Literal["interrupted", "terminated", "requested"]
 """Why a run was asked to stop: SIGINT (exit code 130), SIGTERM (143), a program (3)."""
 
 RunState = Literal["finished", "stopped", "interrupted", "failed"]
-"""`finished`: every URL has its final state; `stopped`: a limit or the disk ended it, resumable; `interrupted`: a signal
-did, resumable; `failed`: a fault of ours."""
+"""`finished`: every URL has its final state; `stopped`: a limit or the disk ended it, resumable; `interrupted`: a
+signal did, resumable; `failed`: a fault of ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ class Run:
 
     Args:
         plan: What to do and how.
-        items: The requests, pulled as needed. An ordinary iterable is pulled in a worker thread, so that it may read files.
+        items: The requests, pulled as needed. An ordinary iterable is pulled in a worker thread, so that it may read
+            files.
 
     Attributes:
         plan: As given.
@@ -39,7 +40,8 @@ class Run:
 
         Raises:
             StateLocked: Another run holds the state (exit code 6).
-            StateDamaged: The state cannot be trusted or is of a newer version; the message names the file (exit code 2).
+            StateDamaged: The state cannot be trusted or is of a newer version; the message names the file (exit code
+                2).
             OutputError: An output or state folder cannot be written, seen before the first request (exit code 4).
                 All three are `RunError`s with `exit_code` and a message for people.
         """

@@ -195,22 +195,23 @@ class Stats:
     def end_attempt(self, result: Result, host: str) -> None:
         """Count an attempt that ended, whatever its end; `result` holds that attempt's timing."""
         self.in_flight -= 1
-        timing = result.timing
-        seconds = timing.total
+        seconds = result.total
         self.sequential_seconds += seconds
         self.bytes_wire += result.attempt_bytes_wire
         counter = self._host(host)
         counter.attempts += 1
         counter.seconds += seconds
-        if result.status is None:
+        if result.response is None:
             return
         phases = self.phases
-        phases["queue"].add(timing.queue)
+        phases["queue"].add(result.queue)
+        phases["total"].add(seconds)
+        if (timing := result.timing) is None:
+            return
         phases["send"].add(timing.send)
         phases["ttfb"].add(timing.ttfb)
         phases["receive"].add(timing.receive)
-        phases["total"].add(seconds)
-        if not result.conn_reused:
+        if not timing.conn_reused:
             phases["dns"].add(timing.dns)
             phases["connect"].add(timing.connect)
             phases["tls"].add(timing.tls)

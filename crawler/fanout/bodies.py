@@ -1,0 +1,172 @@
+"""What becomes of a response's body: counted and hashed, kept for the record, or written to a file.
+
+A body that came whole with its head is dealt with in one go. Others come in pieces; up to `memory_limit` they are
+collected, beyond it they go to disk as they come, so the memory of a run does not depend on the size of bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from crawler.errors import ResponseTooLarge
+from crawler.fanout.files import BodyFiles, Claim, StreamedFile
+from crawler.fanout.paths import Folder, url_path
+from crawler.fanout.plan import BodyPolicy
+from crawler.fanout.result import Result
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+    from crawler.models import Response
+
+
+class BodyKeeper:
+    """Reads bodies as a policy says.
+
+    Args:
+        policy: What to do with them.
+        files: Where files go; needed for `keep="file"`.
+    """
+
+    def __init__(self, policy: BodyPolicy, files: BodyFiles | None = None) -> None:
+        self._policy = policy
+        self._files = files
+
+    async def keep(self, response: Response, result: Result, wished: str | None, owner: bytes) -> None:
+        """Read a body to its end and write into the result what became of it.
+
+        Bodies of error responses are counted, not kept: nobody wants the page of a 503 under the name of a file.
+
+        Args:
+            wished: Name of the file as the job wishes it; derived from the URL if `None`.
+            owner: The fingerprint of the request, to which the name will belong.
+
+        Raises:
+            ResponseTooLarge: The body is larger than the policy allows.
+            PathError, FileExists: It has no place to be written to.
+            OSError: The disk failed.
+            RequestError: The body did not come whole.
+        """
+        reading = _Reading(self._policy, is_kept=response.status_code < 400)
+        try:
+            if response.is_closed:
+                reading.take(self._whole(response))
+            else:
+                await self._stream(response, reading, result, wished, owner)
+            await self._store(reading, result, wished, owner)
+        finally:
+            if reading.file is not None:
+                reading.file.discard()  # nothing to discard once it was published
+            result.bytes = reading.size
+        if reading.digest is not None:
+            result.sha256 = reading.digest.hexdigest()
+
+    def _whole(self, response: Response) -> bytes:
+        if self._policy.decode:
+            return response.content
+        stream = response.stream
+        return b"".join(stream) if hasattr(stream, "__iter__") else b""
+
+    async def _stream(
+        self, response: Response, reading: _Reading, result: Result, wished: str | None, owner: bytes
+    ) -> None:
+        pieces = response.aiter_bytes() if self._policy.decode else response.aiter_raw()
+        async for piece in pieces:
+            if reading.file is not None:
+                reading.count(piece)
+                await reading.file.write(piece)
+                continue
+            reading.take(piece)
+            if reading.is_for_disk and reading.size > self._policy.memory_limit:
+                assert self._files is not None
+                parts = await self._name(result, wished, owner)
+                reading.file = await self._files.open(parts)
+                await reading.file.write(reading.taken())
+
+    async def _store(self, reading: _Reading, result: Result, wished: str | None, owner: bytes) -> None:
+        if reading.file is not None:
+            await reading.file.publish()
+        elif reading.is_for_disk:
+            assert self._files is not None
+            await self._files.write_whole(await self._name(result, wished, owner), reading.taken())
+        elif reading.is_for_record:
+            result.body = reading.taken()
+
+    async def _name(self, result: Result, wished: str | None, owner: bytes) -> tuple[str, ...]:
+        assert self._files is not None
+        parts = await self._files.name(url_path(result.url) if wished is None else wished, owner)
+        result.path = "/".join(parts)
+        return parts
+
+
+@contextmanager
+def open_bodies(policy: BodyPolicy, claim: Claim) -> Iterator[BodyKeeper]:
+    """Make a keeper, with the folder of files open while the block lasts if the policy wants files.
+
+    Raises:
+        OSError: The folder cannot be created.
+    """
+    if policy.keep != "file":
+        yield BodyKeeper(policy)
+        return
+    assert policy.directory is not None
+    files = BodyFiles(Folder(policy.directory), claim, fsync=policy.fsync)
+    try:
+        yield BodyKeeper(policy, files)
+    finally:
+        files.close()
+
+
+class _Reading:
+    """One body as it is read.
+
+    Attributes:
+        size: Bytes so far.
+        digest: Their hash, if wanted.
+        file: The file they go to, once they are too many for memory.
+    """
+
+    __slots__ = ("_keep", "_max_kept", "_max_size", "_pieces", "digest", "file", "size")
+
+    def __init__(self, policy: BodyPolicy, *, is_kept: bool) -> None:
+        self.size = 0
+        self.digest: _Hash | None = sha256() if policy.hash else None
+        self.file: StreamedFile | None = None
+        self._keep = policy.keep if is_kept else "none"
+        self._max_size = policy.max_size
+        self._max_kept = policy.inline_max if policy.keep == "inline" else None
+        self._pieces: list[bytes] = []
+
+    @property
+    def is_for_disk(self) -> bool:
+        return self._keep == "file"
+
+    @property
+    def is_for_record(self) -> bool:
+        return self._keep == "inline"
+
+    def count(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self._max_size is not None and self.size > self._max_size:
+            raise ResponseTooLarge(f"the body is larger than {self._max_size} bytes")
+        if self.digest is not None:
+            self.digest.update(piece)
+
+    def take(self, piece: bytes) -> None:
+        """Count a piece and keep it in memory, if it is to be kept at all."""
+        self.count(piece)
+        if self._keep == "none":
+            return
+        if self._max_kept is not None and self.size > self._max_kept:
+            self._keep = "none"  # too large for the record, which then has none of it
+            self._pieces.clear()
+            return
+        self._pieces.append(piece)
+
+    def taken(self) -> bytes:
+        """Give what was kept, and keep it no longer."""
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)

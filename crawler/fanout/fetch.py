@@ -1,0 +1,187 @@
+"""One attempt: build the request, send it, read the body, write into the result how it went.
+
+This is the only place of the engine that talks to a client, and it asks little of it (`HTTPClient`), so that tests can
+script one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+
+from crawler.fanout.result import Result
+from crawler.fanout.retry import decide
+from crawler.models import DEFAULT_TIMEOUT, URL, Limits, Request, Response, parse_retry_after
+
+if TYPE_CHECKING:
+    import ssl
+
+    from crawler.client import AsyncClient
+    from crawler.fanout.bodies import BodyKeeper
+    from crawler.fanout.plan import ClientOptions, RetryPolicy
+    from crawler.models import Timeout
+
+
+class HTTPClient(Protocol):
+    """What the engine needs of a client; `crawler.AsyncClient` is one."""
+
+    def build_request(self, method: str, url: Any, /) -> Request:
+        """Make a request with the client's own headers and settings."""
+
+    async def send(self, request: Request, /, **options: Any) -> Response:
+        """Send a request; options are `stream` and `follow_redirects`."""
+
+
+def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: int, **more: Any) -> AsyncClient:
+    """Make the one client of a call or a run; it follows redirects, and its pool is as large as the concurrency.
+
+    The cap stands outside the pool, so nobody ever waits for a connection and no pool timeout can happen.
+    """
+    from crawler.client import AsyncClient
+
+    return AsyncClient(
+        headers=list(options.headers),
+        http1=options.http1,
+        http2=options.http2,
+        verify=_trust(options),
+        proxy=options.proxy,
+        trust_env=options.trust_env,
+        timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+        limits=Limits(
+            max_connections=None,
+            max_keepalive_connections=concurrency,
+            keepalive_expiry=options.keepalive_expiry,
+        ),
+        follow_redirects=True,
+        **more,
+    )
+
+
+def _trust(options: ClientOptions) -> bool | ssl.SSLContext:
+    if options.ca_file is None or not options.verify:
+        return options.verify
+    import ssl
+
+    return ssl.create_default_context(cafile=options.ca_file)
+
+
+Naming = Callable[[Result], tuple[str | None, bytes]]
+"""Gives the wished-for file name of a result's body (`None`: by its URL) and the owner of that name."""
+
+
+class Fetcher:
+    """Makes attempts with one client.
+
+    Args:
+        client: Sends them.
+        clock: Monotonic seconds.
+        build: Makes the request of a result that has none yet; called once per result, whatever the number of
+            attempts.
+        follow_redirects: Whether to; `None` leaves it to the client.
+        bodies: Reads bodies; without one they are read into `response.content`.
+        naming: Names the files of bodies.
+    """
+
+    def __init__(
+        self,
+        client: HTTPClient,
+        *,
+        clock: Callable[[], float],
+        build: Callable[[Result], Request],
+        follow_redirects: bool | None = None,
+        bodies: BodyKeeper | None = None,
+        naming: Naming | None = None,
+    ) -> None:
+        self._send = client.send
+        self._clock = clock
+        self._build = build
+        self._bodies = bodies
+        self._naming = naming
+        self._options: dict[str, bool] = {} if bodies is None else {"stream": True}
+        if follow_redirects is not None:
+            self._options["follow_redirects"] = follow_redirects
+
+    async def attempt(self, result: Result) -> None:
+        """Make one attempt; every failure but cancellation ends up in the result."""
+        clock = self._clock
+        result.begin(clock())
+        try:
+            request = result.request
+            if request is None:
+                request = result.request = self._build(result)
+            response = result.response = await self._send(request, **self._options)
+            if self._bodies is None:
+                result.bytes = len(response.content)
+            else:
+                await self._read(self._bodies, response, result)
+            if response.status_code >= 400:
+                _judge(result, response)
+        except Exception as error:
+            result.fail(error)
+        result.ended = clock()
+        if result.response is not None:
+            _count_wire(result, result.response)
+
+    async def _read(self, bodies: BodyKeeper, response: Response, result: Result) -> None:
+        wished, owner = (None, b"") if self._naming is None else self._naming(result)
+        try:
+            await bodies.keep(response, result, wished, owner)
+        except BaseException:
+            if not response.is_closed:
+                with anyio.CancelScope(shield=True):  # the connection goes back, also when we are being cancelled
+                    await response.aclose()
+            raise
+
+
+def request_of(client: HTTPClient, target: str | URL | Request, timeout: Timeout | None) -> Request:
+    """Make the request for a URL; one that is a request already gets no more than the time limits it lacks.
+
+    Raises:
+        InvalidURL, TypeError: It is no URL.
+    """
+    if isinstance(target, Request):
+        if timeout is not None:
+            target.extensions.setdefault("timeout", timeout.as_dict())
+        return target
+    request = client.build_request("GET", target)
+    if timeout is not None:
+        request.extensions["timeout"] = timeout.as_dict()
+    return request
+
+
+def wait_before_retry(
+    policy: RetryPolicy, result: Result, idempotent: bool | None, rng: Callable[[], float]
+) -> float | None:
+    """Give the seconds until a failed result may be tried again, or `None` if it is final."""
+    request = result.request
+    if request is None or result.error_kind is None or not request.can_replay:
+        return None
+    return decide(
+        policy,
+        kind=result.error_kind,
+        status=result.status if result.error is None else None,
+        method=request.method,
+        idempotent=idempotent,
+        failures=result.attempts - result.rate_limited,
+        rate_limited=result.rate_limited,
+        retry_after=result.retry_after,
+        rng=rng,
+    )
+
+
+def _judge(result: Result, response: Response) -> None:
+    value = response.headers.get("retry-after")
+    if value is not None:
+        result.retry_after = parse_retry_after(value, time.time())
+    result.judge_status(response.status_code, result.retry_after is not None)
+
+
+def _count_wire(result: Result, response: Response) -> None:
+    received = response.num_bytes_downloaded
+    if response.request is not result.request:  # asking for `history` makes a list, and most have none
+        received += sum(hop.num_bytes_downloaded for hop in response.history)
+    result.attempt_bytes_wire = received
+    result.bytes_wire += received

@@ -1,0 +1,210 @@
+"""A result as the record every URL yields: schema `crawler.result/1` (job-example §6).
+
+All keys are always there, in one order, `None` where nothing is known: CSV and Parquet then have fixed columns. URLs
+lose their secrets on the way (user names, passwords, and the values of query fields such as `token`); nothing else is
+changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from crawler.fanout.ids import fingerprint, fingerprint_text
+from crawler.fanout.kinds import family, retryable
+from crawler.fanout.plan import Item
+
+if TYPE_CHECKING:
+    from crawler.fanout.result import Result
+    from crawler.models import Response
+
+Record = dict[str, object]
+
+SCHEMA: Final = "crawler.result/1"
+SECRET_FIELDS: Final = ("token", "key", "sig", "signature", "password")
+"""Query fields whose values are never written, also as the last part of a name (`access_token`, `X-Amz-Signature`)."""
+
+_USERINFO = re.compile(r"(?<=://)[^/?#\s@]*@")
+_SECRET_QUERY = re.compile(rf"(?i)(?<=[?&;])((?:[\w.~%-]*[_-])?(?:{'|'.join(SECRET_FIELDS)})=)[^&;#\s\"'<>]+")
+
+
+def mask(text: str) -> str:
+    """Replace the secrets of all URLs in a text by `***`."""
+    if "@" in text:
+        text = _USERINFO.sub("***@", text)
+    if "?" in text:
+        text = _SECRET_QUERY.sub(r"\1***", text)
+    return text
+
+
+class Recorder:
+    """Turns results of one run into records.
+
+    Args:
+        run_id, job, worker: Stand in every record.
+        epoch: What to add to a monotonic time to get seconds since 1970.
+    """
+
+    def __init__(self, run_id: str, job: str, worker: str, epoch: float) -> None:
+        self._run_id = run_id
+        self._job = job
+        self._worker = worker
+        self._epoch = epoch
+        self._second = -1
+        self._second_text = ""
+
+    def record(self, result: Result, item: Item, fp: bytes | None = None) -> Record:
+        """Make the record of a final result; `fp` is the item's fingerprint, if it is known already."""
+        response = result.response
+        url = mask(result.url)
+        final_url = url if response is None else mask(str(response.url))
+        record: Record = {
+            "schema": SCHEMA,
+            "run_id": self._run_id,
+            "job": self._job,
+            "id": fingerprint_text(fp or fingerprint(item)),
+            "key": result.key,
+            "url": url,
+            "method": item.method,
+            "final_url": final_url,
+            "outcome": result.outcome,
+            "status": result.status,
+            "reason": None,
+            "error": _error(result),
+            "http_version": None,
+            "tls": None,
+            "remote_ip": None,
+            "remote_port": None,
+            "conn_id": None,
+            "conn_reused": None,
+            "started_at": self._instant(result.started),
+            "fetched_at": None if response is None else self._instant(result.ended),
+            "timing": _timing(result),
+            "elapsed": round(result.elapsed, 6),
+            "attempts": result.attempts,
+            "attempt_errors": result.attempt_errors,
+            "redirects": [],
+            "bytes": result.bytes,
+            "bytes_wire": result.bytes_wire,
+            "resumed_from": 0,
+            "content_type": None,
+            "charset": None,
+            "charset_source": None,
+            "content_encoding": None,
+            "content_length": None,
+            "etag": None,
+            "last_modified": None,
+            "headers": None,
+            "path": result.path,
+            "sha256": result.sha256,
+            "checksum_ok": None,
+            "body": None,
+            "body_base64": None,
+            "warc": None,
+            "depth": None,
+            "parent": None,
+            "discovered_by": None,
+            "robots": None,
+            "items": None,
+            "extract_errors": [],
+            "page": None,
+            "host_wait": 0.0,
+            "worker": self._worker,
+            "meta": item.meta or {},
+        }
+        if response is not None:
+            _describe_response(record, response)
+            _describe_connection(record, result)
+        if result.body is not None:
+            _put_body(record, result.body)
+        return record
+
+    def _instant(self, monotonic: float) -> str | None:
+        """RFC 3339 in UTC with milliseconds; the text of the current second is kept, as thousands share it."""
+        if not monotonic:
+            return None
+        second, fraction = divmod(monotonic + self._epoch, 1.0)
+        if second != self._second:
+            self._second = int(second)
+            self._second_text = datetime.fromtimestamp(self._second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._second_text}.{int(fraction * 1000):03d}Z"
+
+
+def _error(result: Result) -> Record | None:
+    kind = result.error_kind
+    if kind is None:
+        return None
+    return {
+        "kind": kind,
+        "family": family(kind),
+        "message": mask(result.error_message or kind),
+        "retryable": retryable(kind),
+        "retry_after_s": result.retry_after,
+        "check": None,
+    }
+
+
+def _timing(result: Result) -> Record:
+    """Phases of the last attempt in seconds; without a response only how long it queued and took is known."""
+    timing = result.timing
+    phases: Record = {"queue": round(result.queue, 6)}
+    if timing is None:
+        phases.update(dns=None, connect=None, tls=None, send=None, ttfb=None, receive=None)
+    else:
+        phases["dns"] = round(timing.dns, 6)
+        phases["connect"] = round(timing.connect, 6)
+        phases["tls"] = round(timing.tls, 6)
+        phases["send"] = round(timing.send, 6)
+        phases["ttfb"] = round(timing.ttfb, 6)
+        phases["receive"] = round(timing.receive, 6)
+    phases["total"] = round(result.total, 6)
+    return phases
+
+
+def _describe_response(record: Record, response: Response) -> None:
+    headers = response.headers
+    version = response.http_version
+    record["http_version"] = version.removeprefix("HTTP/")
+    if version.startswith("HTTP/1"):
+        record["reason"] = response.reason_phrase
+    media_type, _, parameters = (headers.get("content-type") or "").partition(";")
+    record["content_type"] = media_type.strip().lower() or None
+    if parameters and (charset := response.charset_encoding):
+        record["charset"] = charset
+        record["charset_source"] = "header"
+    record["content_encoding"] = headers.get("content-encoding")
+    length = headers.get("content-length")
+    record["content_length"] = int(length) if length and length.isascii() and length.isdigit() else None
+    record["etag"] = headers.get("etag")
+    record["last_modified"] = headers.get("last-modified")
+    if response.history:
+        record["redirects"] = [_redirect(hop) for hop in response.history]
+
+
+def _redirect(hop: Response) -> Record:
+    timing = hop.extensions.get("crawler.timing")
+    return {
+        "status": hop.status_code,
+        "url": mask(str(hop.url)),
+        "location": mask(hop.headers.get("location") or ""),
+        "ttfb": None if timing is None else round(timing.ttfb, 6),
+    }
+
+
+def _describe_connection(record: Record, result: Result) -> None:
+    timing = result.timing
+    if timing is not None:
+        record["remote_ip"] = timing.remote_ip
+        record["remote_port"] = timing.remote_port
+        record["conn_id"] = timing.conn_id
+        record["conn_reused"] = timing.conn_reused
+
+
+def _put_body(record: Record, body: bytes) -> None:
+    """Text goes in as text, by the charset of the header or UTF-8; what does not decode goes in as Base64."""
+    try:
+        record["body"] = body.decode(str(record["charset"] or "utf-8"))
+    except (UnicodeDecodeError, LookupError):
+        record["body_base64"] = base64.b64encode(body).decode("ascii")

@@ -1,0 +1,236 @@
+"""The engine's heart: a fixed number of workers, a source of work, and a heap of those that wait for their next try.
+
+         take()                 attempt()                deliver()
+    source ─────▶ worker 1…n ──────────────▶ done? ──yes──────────▶ results
+                     ▲                         │no, again in w s
+                     │ due                     ▼
+                     └────── keeper ◀──── heap by ready time
+
+A worker *is* a slot: one that runs an attempt holds it, one that has nothing to send rests. What waits for a back-off
+lies in the heap and holds nothing. Workers are tasks that live as long as the engine (an own task per request costs
+1.8 µs under asyncio and far more under trio); each one that gets work starts the next while the limit allows it, so
+three URLs at a concurrency of 10,000 start four tasks.
+
+The engine knows nothing of HTTP, clients or records: it moves `Result`s between four functions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from heapq import heappop, heappush
+from typing import Final, Protocol
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+
+from crawler.fanout.result import Result
+
+MAX_WAITING: Final = 10_000
+"""Requests that may wait for their next try; while so many do, no new one is taken. Keeps memory flat when all
+fail."""
+
+_TURNS_BETWEEN_CHECKPOINTS: Final = 16  # attempts that never suspend (bad URLs) must not starve the event loop
+
+
+class Source(Protocol):
+    """Where work comes from."""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is no more, and will be none."""
+
+    def take(self) -> Result | None:
+        """Give the next piece of work, `None` if there is none right now. Never waits."""
+
+    async def feed(self, wake: Callable[[], None]) -> None:
+        """Fetch work from wherever it takes waiting, until there is no more; call `wake` for each piece that came."""
+
+
+class Engine:
+    """Brings all work of a source to its end.
+
+    Args:
+        source: Gives the work.
+        attempt: Makes one attempt and writes into the result how it ended; raises nothing but bugs and cancellation.
+        again: Gives the seconds to wait before the next try of a failed result, or `None` if it is final.
+        deliver: Takes a final result; may give an awaitable to hold the worker back.
+        concurrency: Attempts at once.
+        clock: Monotonic seconds; the clock of the event loop.
+
+    Attributes:
+        waiting: Results that wait for their next try.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        attempt: Callable[[Result], Awaitable[None]],
+        again: Callable[[Result], float | None],
+        deliver: Callable[[Result], Awaitable[None] | None],
+        concurrency: int,
+        clock: Callable[[], float],
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+        self._source = source
+        self._attempt = attempt
+        self._again = again
+        self._deliver = deliver
+        self._concurrency = concurrency
+        self._clock = clock
+        self._heap: list[tuple[float, int, Result]] = []
+        self._due: deque[Result] = deque()
+        self._resting: deque[anyio.Event] = deque()
+        self._sequence = 0
+        self._workers = 0
+        self._busy = 0
+        self._is_stopping = False
+        self._is_over = False
+        self._error: Exception | None = None
+        self._heap_changed: anyio.Event | None = None
+        self._crew: TaskGroup | None = None
+        self._helpers: TaskGroup | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Results that wait for their next try."""
+        return len(self._heap) + len(self._due)
+
+    async def run(self) -> None:
+        """Work until the source is exhausted and every result delivered, or until stopped, cancelled or failed.
+
+        Raises:
+            Exception: What was given to `fail`, first come.
+        """
+        async with anyio.create_task_group() as self._helpers:
+            self._helpers.start_soon(self._feed)
+            async with anyio.create_task_group() as self._crew:
+                self._start_worker()
+            self._helpers.cancel_scope.cancel()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Begin no further attempt; `run` returns when those under way have ended. What waits is left where it is."""
+        self._is_stopping = True
+        self._dismiss()
+
+    def cancel(self) -> None:
+        """Cancel the attempts under way, too; `run` returns as soon as they are gone."""
+        self.stop()
+        if self._helpers is not None:
+            self._helpers.cancel_scope.cancel()
+
+    def fail(self, error: Exception) -> None:
+        """End everything at once; `run` raises `error`, or the one before it."""
+        if self._error is None:
+            self._error = error
+        self.cancel()
+
+    def wake(self) -> None:
+        """Have one resting worker look for work."""
+        if self._resting:
+            self._resting.popleft().set()
+        elif self._workers < self._concurrency and not self._is_over:
+            self._start_worker()
+
+    # -- workers ------------------------------------------------------------------------------------------------------
+
+    def _start_worker(self) -> None:
+        assert self._crew is not None
+        self._workers += 1
+        self._crew.start_soon(self._work)
+
+    async def _work(self) -> None:
+        turns = 0
+        try:
+            while not self._is_stopping:
+                result = self._take()
+                if result is None:
+                    if not await self._rest():
+                        return
+                    continue
+                if self._workers < self._concurrency and not self._resting:
+                    self._start_worker()
+                await self._turn(result)
+                turns += 1
+                if turns % _TURNS_BETWEEN_CHECKPOINTS == 0:
+                    await anyio.lowlevel.checkpoint()
+        except Exception as error:
+            self.fail(error)
+
+    async def _turn(self, result: Result) -> None:
+        """One attempt and what follows from it."""
+        self._busy += 1
+        try:
+            await self._attempt(result)
+            wait = None if result.error_kind is None else self._again(result)
+            if wait is not None:
+                self._put_off(result, wait)
+                return
+            blocked = self._deliver(result)
+            if blocked is not None:
+                await blocked
+        finally:
+            self._busy -= 1
+
+    def _take(self) -> Result | None:
+        if self._due:
+            return self._due.popleft()
+        if len(self._heap) >= MAX_WAITING:
+            return None
+        return self._source.take()
+
+    async def _rest(self) -> bool:
+        """Wait until there may be work; false if there will be none."""
+        if self._is_over:
+            return False
+        if not self._busy and not self._heap and not self._due and self._source.is_exhausted:
+            self._is_over = True
+            self._dismiss()
+            return False
+        event = anyio.Event()
+        self._resting.append(event)
+        await event.wait()
+        return not self._is_over
+
+    def _dismiss(self) -> None:
+        """Wake everybody; they will see why."""
+        while self._resting:
+            self._resting.popleft().set()
+
+    async def _feed(self) -> None:
+        try:
+            await self._source.feed(self.wake)
+        except Exception as error:
+            self.fail(error)
+        self._dismiss()  # the last resting worker may have been waiting for this end only
+
+    # -- the heap -----------------------------------------------------------------------------------------------------
+
+    def _put_off(self, result: Result, wait: float) -> None:
+        result.ready = self._clock() + wait
+        self._sequence += 1
+        heappush(self._heap, (result.ready, self._sequence, result))
+        if self._sequence == 1:
+            assert self._helpers is not None
+            self._helpers.start_soon(self._keep_time)
+        elif self._heap_changed is not None and self._heap[0][2] is result:
+            self._heap_changed.set()
+
+    async def _keep_time(self) -> None:
+        """Move what is due from the heap to the workers; sleeps until the next instant or an earlier newcomer."""
+        while True:
+            now = self._clock()
+            was_full = len(self._heap) >= MAX_WAITING
+            while self._heap and self._heap[0][0] <= now:
+                self._due.append(heappop(self._heap)[2])
+                self.wake()
+            if was_full and len(self._heap) < MAX_WAITING:
+                self._dismiss()  # those who rested because of the limit may take new work again
+            self._heap_changed = anyio.Event()
+            with anyio.move_on_after(self._heap[0][0] - now if self._heap else None):
+                await self._heap_changed.wait()
