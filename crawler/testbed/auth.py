@@ -76,7 +76,7 @@ class Digest:
         text = _credentials(request, "digest")
         if text is None:
             return self._challenge(qop, algorithm)
-        fields = parse_keqv_list([item for item in parse_http_list(text) if "=" in item])
+        fields = _fields(text)
         if not _is_proof(fields, request, qop, algorithm):
             return self._challenge(qop, algorithm)
         if not self._is_fresh(fields):
@@ -102,6 +102,12 @@ class Digest:
             return False
         counts.add(count)
         return True
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Return the fields of a Digest header; what is none is left out."""
+    items = parse_http_list(text)
+    return parse_keqv_list([item for item in items if item.partition("=")[2]])
 
 
 def _is_proof(fields: dict[str, str], request: Request, qop: str, algorithm: str) -> bool:

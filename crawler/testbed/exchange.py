@@ -23,7 +23,7 @@ MAX_WAIT_S: Final = 60.0
 
 _RAW_HEADERS: Final = "testbed.raw_headers"
 _BODY: Final = "testbed.body"
-_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|)")
+_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|)", re.ASCII)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0}
 
 
@@ -83,8 +83,19 @@ def duration(text: str) -> float:
     return min(float(match[1]) * _UNITS[match[2]], MAX_WAIT_S)
 
 
-def whole_number(request: Request, name: str, default: int, maximum: int) -> int:
-    """Return the query parameter `name` as a number from 0 to `maximum`.
+def header_value(text: str) -> str:
+    """Return `text` if it can stand in a header line as it is: printable ASCII without blanks around it.
+
+    Raises:
+        BadRequest: It cannot.
+    """
+    if not (text.isascii() and text.isprintable() and text == text.strip()):
+        raise BadRequest(f"expected printable ASCII for a header's value, got {text!r}")
+    return text
+
+
+def whole_number(request: Request, name: str, default: int, maximum: int, *, minimum: int = 0) -> int:
+    """Return the query parameter `name` as a number from `minimum` to `maximum`.
 
     Raises:
         BadRequest: It is no such number.
@@ -92,6 +103,6 @@ def whole_number(request: Request, name: str, default: int, maximum: int) -> int
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and int(text[:20]) <= maximum):
-        raise BadRequest(f"expected {name}= as a whole number from 0 to {maximum}, got {text!r}")
+    if not (text.isascii() and text.isdigit() and minimum <= int(text[:20]) <= maximum):
+        raise BadRequest(f"expected {name}= as a whole number from {minimum} to {maximum}, got {text!r}")
     return int(text)

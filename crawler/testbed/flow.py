@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from crawler.testbed.echo import ALL_METHODS, echo
-from crawler.testbed.exchange import BadRequest, duration, whole_number
+from crawler.testbed.exchange import BadRequest, duration, header_value, whole_number
 
 MAX_LINES: Final = 1_000_000
 MAX_DRIP_BYTES: Final = 10 * 1024 * 1024
@@ -32,7 +32,7 @@ async def _status(request: Request) -> Response:
     if status == 401:
         headers["www-authenticate"] = 'Basic realm="testbed"'
     if (retry_after := request.query_params.get("retry_after")) is not None:
-        headers["retry-after"] = retry_after
+        headers["retry-after"] = header_value(retry_after)
     if status in _NO_BODY:
         return Response(b"", status, headers)
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
@@ -63,7 +63,7 @@ async def _drip(request: Request) -> Response:
     """After `delay`, send `numbytes` asterisks one by one over `duration`; the length is announced."""
     n = whole_number(request, "numbytes", 10, MAX_DRIP_BYTES)
     over = duration(request.query_params.get("duration", "2"))
-    status = whole_number(request, "code", 200, 599)
+    status = whole_number(request, "code", 200, 599, minimum=200)
     await asyncio.sleep(duration(request.query_params.get("delay", "0")))
     pause = over / n if n else 0.0
 

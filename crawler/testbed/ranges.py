@@ -24,7 +24,7 @@ from crawler.testbed.memory import BoundedDict
 MAX_BYTES: Final = 100 * 1024**3
 """The largest body: 100 GiB."""
 
-_RANGE: Final = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)", re.IGNORECASE)
+_RANGE: Final = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)", re.IGNORECASE | re.ASCII)
 _MEDIA_TYPE: Final = "application/octet-stream"
 
 

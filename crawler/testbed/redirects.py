@@ -14,9 +14,7 @@ from crawler.testbed.exchange import BadRequest, whole_number
 
 
 def _redirect(request: Request, location: str) -> Response:
-    status = whole_number(request, "status", 302, 399)
-    if status < 300:
-        raise BadRequest(f"expected status= from 300 to 399, got {status}")
+    status = whole_number(request, "status", 302, 399, minimum=300)
     return Response(b"", status, {"location": location})
 
 
