@@ -151,5 +151,5 @@ __all__ = [
 
 # So that pickles and reprs name the package and not the rooms within.
 for _name in __all__:
-    if hasattr(globals()[_name], "__module__"):
+    if callable(globals()[_name]):
         globals()[_name].__module__ = "crawler"

@@ -20,6 +20,7 @@ from crawler.errors import ConnectError, ConnectTimeout, TimeoutException
 from crawler.models import Origin, Request
 from crawler.net import proxy as tunnels
 from crawler.net.deadlines import NEVER, deadline_of, timed_out
+from crawler.net.proxy import ProxyTimeout
 from crawler.net.route import Route
 from crawler.net.stream import Stream
 from crawler.net.timing import ConnectTiming
@@ -163,6 +164,8 @@ async def open_connection(dialer: Dialer, route: Route, origin: Origin, request:
         opening = Opening(dialer, route, origin, request)
         try:
             return await opening.run(request.extensions.get("sni_hostname"))
+        except ProxyTimeout:
+            raise
         except TimeoutException as exc:
             error: ConnectError | TimeoutException = timed_out(request, "connect", f"connecting to {origin}")
             error.__cause__ = exc
