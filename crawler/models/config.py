@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 class UseClientDefault:
     """The type of `USE_CLIENT_DEFAULT`."""
 
-    __slots__ = ()
-
     def __repr__(self) -> str:
         return "USE_CLIENT_DEFAULT"
 

@@ -153,13 +153,10 @@ def _parse(query: str) -> dict[str, list[str]]:
 def _grouped(value: Any) -> dict[Any, list[Any]]:
     """Pairs or a mapping, as each key with the list of its values."""
     grouped: dict[Any, list[Any]] = {}
-    if isinstance(value, list | tuple):
+    if not hasattr(value, "items"):
         for key, item in value:
             grouped.setdefault(key, []).append(item)
         return grouped
     for key, item in value.items():
-        if isinstance(item, list | tuple):
-            grouped[key] = list(item)
-        else:
-            grouped[key] = [item]
+        grouped[key] = list(item) if isinstance(item, list | tuple) else [item]
     return grouped

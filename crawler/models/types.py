@@ -24,8 +24,7 @@ URLTypes = URL | str
 QueryParamTypes = (
     QueryParams
     | Mapping[str, PrimitiveData | Sequence[PrimitiveData]]
-    | list[tuple[str, PrimitiveData]]
-    | tuple[tuple[str, PrimitiveData], ...]
+    | Sequence[tuple[str, PrimitiveData]]
     | str
     | bytes
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from crawler.errors import InvalidURL
 from crawler.models.query import QueryParams
