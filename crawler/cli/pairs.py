@@ -7,6 +7,7 @@ two values with a separator no argument can contain before they are parsed, and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 from typer.core import TyperCommand
@@ -35,7 +36,7 @@ class PairsCommand(TyperCommand):
                 yield arg
                 continue
             values = [name] if equals else []
-            values.extend(value for value, _ in zip(rest, range(2 - len(values)), strict=False))
+            values.extend(islice(rest, 2 - len(values)))
             if len(values) < 2:
                 ctx.fail(f"Option '{option}' takes two values: NAME VALUE.")
             yield option

@@ -1,0 +1,140 @@
+"""What `crawler run` does with a checked job: run it, show how it goes and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from crawler.cli.bed import testbed_for_run
+from crawler.cli.exits import CommandError, complain, silence_stdout
+from crawler.cli.loop import run_async
+from crawler.cli.progress import Progress, choose_progress, shown
+from crawler.cli.signals import DrainThenAbort, Reason
+from crawler.cli.source import describe
+from crawler.cli.summary import show_summary, view_summary
+from crawler.cli.text import one_line
+from crawler.cli.units import count
+from crawler.fanout import Outcome, Plan, Run, RunError
+from crawler.jobs import Job, JobError
+
+_DRY_RUN_SHOWN = 10
+
+
+def execute(job: Job, out: Path | None, *, fresh: bool, as_json: bool, quiet: bool) -> int:
+    """Run the job to its end and give the exit code.
+
+    Raises:
+        CommandError: It could not begin, or the input turned out to be wrong.
+    """
+    with _failures_of_the_engine():
+        plan = job.plan(out=out)
+        if fresh:
+            _forget(plan)
+        with testbed_for_run(job.testbed, plan.state_dir) as testbed_url:
+            outcome = run_async(_run(job, plan, testbed_url, quiet=quiet))
+    if outcome.message:
+        complain(outcome.message)
+    _show_outcome(outcome, as_json=as_json, quiet=quiet, to_stderr=_writes_stdout(plan))
+    return outcome.exit_code
+
+
+async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool) -> Outcome:
+    work = Run(plan, job.items(testbed_url=testbed_url))
+    progress = choose_progress("none" if quiet else job.progress_mode, job.progress_interval)
+    async with shown(progress, work.stats):
+        with _interruptible(work, progress):
+            return await work.execute()
+
+
+def _interruptible(work: Run, progress: Progress) -> DrainThenAbort:
+    def drain(reason: Reason) -> None:
+        work.stop(reason)
+        progress.note(
+            f"Stopping: {count(work.stats.in_flight, 'request')} in flight may end, for at most {work.plan.grace:g} s. "
+            "Ctrl-C again stops at once."
+        )
+
+    def abort(reason: Reason) -> None:
+        work.abort(reason)
+        progress.note("Stopping at once.")
+
+    return DrainThenAbort(drain, abort)
+
+
+@contextlib.contextmanager
+def _failures_of_the_engine() -> Iterator[None]:
+    """Turn what stops a run before or while it goes into a message and its exit code."""
+    try:
+        yield
+    except RunError as error:
+        raise CommandError(str(error), error.exit_code) from error
+    except JobError as error:
+        raise CommandError(describe(error)) from error
+
+
+def _writes_stdout(plan: Plan) -> bool:
+    return any(str(output.path) == "-" for output in plan.outputs)
+
+
+def _show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool, to_stderr: bool) -> None:
+    """Print the summary; that its reader went away changes nothing about the run."""
+    try:
+        if as_json:
+            print(json.dumps(outcome.summary, indent=2, ensure_ascii=False))
+        elif not quiet:
+            show_summary(view_summary(outcome.summary, _next_steps(outcome)), to_stderr=to_stderr)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+
+
+def _next_steps(outcome: Outcome) -> list[tuple[str, str]]:
+    if outcome.state != "finished":
+        return [("go on", _command_line(without="--fresh"))]
+
+    return [("again", _command_line(without="--fresh") + " --fresh")]
+
+
+def _command_line(without: str) -> str:
+    """Give the command as the user typed it, to be copied."""
+    arguments = shlex.join(argument for argument in sys.argv[1:] if argument != without)
+    return f"{_program()} {arguments}"
+
+
+def _program() -> str:
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return "python -m crawler.cli"
+    if shutil.which(path.name) == str(path):
+        return path.name
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def show_dry_run(job: Job, out: Path | None) -> None:
+    """Print what the job comes to; reads the whole input, so that its mistakes are found too."""
+    with _failures_of_the_engine():
+        plan = job.plan(out=out)
+        items = job.items(testbed_url="http://testbed" if job.testbed else None)
+        first = list(islice(items, _DRY_RUN_SHOWN))
+        total = len(first) + sum(1 for _ in items)
+    print(f"{job.name}: {count(total, 'request')}, {plan.concurrency} at once, up to {plan.retry.attempts} tries each")
+    for output in plan.outputs:
+        print(f"  records: {output.path}")
+    if plan.body.keep == "file":
+        print(f"  bodies:  {plan.body.directory}")
+    for item in first:
+        print(f"  {item.method} {one_line(job.mask(item.url), 500)}")
+    if total > len(first):
+        print(f"  … and {count(total - len(first))} more")
+
+
+def _forget(plan: Plan) -> None:
+    """Remove the records and the state of earlier runs; bodies on disk stay until they are written again."""

@@ -1,0 +1,64 @@
+"""The command line `crawler`: one command per file of this room; what a command needs is imported when it runs.
+
+main.py ─▶ boundary.py  failures become one message and an exit code (exits.py)
+   ├─▶ run.py ─▶ signals.py (Ctrl-C), progress.py (while it runs), summary.py (at the end)
+   ├─▶ validate.py, config.py, schema.py, status.py
+   └─▶ request.py, testbed.py
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crawler.cli.boundary import Boundary
+from crawler.cli.request import RequestCommand, request
+from crawler.cli.run import run
+from crawler.cli.schema import schema
+from crawler.cli.status import status
+from crawler.cli.testbed import serve_testbed
+from crawler.cli.validate import config, validate
+
+# Plain help instead of typer's rich panels: it is ready in half the time and reads well in a pipe.
+app = typer.Typer(
+    name="crawler",
+    cls=Boundary,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(run)
+app.command()(validate)
+app.command()(config)
+app.command()(schema)
+app.command()(status)
+app.command(cls=RequestCommand)(request)
+app.command("testbed")(serve_testbed)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from crawler.version import __version__
+
+        typer.echo(f"crawler {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def crawler(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Fetch many URLs: fast, politely, resumably.
+
+    Start with `crawler run URL…`, or `crawler run JOB.yaml` for a job file; run it again, it goes on where it stopped.
+    `crawler COMMAND --help` tells the options of a command.
+    """
+
+
+def main() -> None:
+    """Run the command line; leaves by `SystemExit` with a code of `exits.Exit`."""
+    app()

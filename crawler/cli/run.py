@@ -1,0 +1,47 @@
+"""`crawler run`: a job file, URLs or a list, fetched to the end; the same command again goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crawler.cli.exits import complain
+from crawler.cli.source import read_source
+from crawler.cli.text import one_line
+
+
+def run(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="JOB.yaml | URL… | -", help="A job file, URLs, or - for a list on standard input."),
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the job, as a.b=c; repeatable.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder for records, files and state.", show_default=False),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier runs of this job and begin again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched; fetch nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; only errors.")] = False,
+) -> None:
+    """Fetch a list of URLs into records and files. Run again, it goes on where it stopped.
+
+    Ctrl-C once lets what is in flight end, twice stops at once; nothing that was fetched is lost either way.
+
+    Exit codes: 0 all done, 1 some URLs failed, 2 the job is wrong, 3 a limit ended it, 4 the output cannot be written,
+    6 another run holds the state, 130 and 143 interrupted.
+    """
+    from crawler.cli import execution
+
+    job = read_source(sources, overrides or ())
+    for warning in job.warnings:
+        complain(f"warning: {one_line(str(warning), 500)}")
+    if dry_run:
+        execution.show_dry_run(job, out)
+        return
+    raise typer.Exit(execution.execute(job, out, fresh=fresh, as_json=as_json, quiet=quiet))

@@ -1,0 +1,61 @@
+"""What `crawler run` is told to run: a job file, URLs, or `-` for a list on standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crawler.cli.exits import CommandError
+from crawler.cli.text import one_line
+
+if TYPE_CHECKING:
+    from crawler.jobs import Job
+
+_JOB_SUFFIXES = (".yaml", ".yml")
+_LIST_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".gz", ".zst", ".xz", ".bz2")
+
+
+def read_source(arguments: Sequence[str], overrides: Sequence[str] = ()) -> Job:
+    """Read and check the job the arguments name.
+
+    Raises:
+        CommandError: The arguments are no job file and no URLs, or the job has errors; the text holds all findings.
+    """
+    from crawler.jobs import JobError, job_from_urls, load_job
+
+    files = [argument for argument in arguments if _is_job_file(argument)]
+    if files and len(files) != len(arguments):
+        raise CommandError("give either job files or URLs, not both: put the URLs under `urls:` of the job file")
+    try:
+        if files:
+            return load_job(files, overrides)
+        for argument in arguments:
+            _check_url(argument)
+        return job_from_urls(arguments, overrides)
+    except JobError as error:
+        raise CommandError(describe(error)) from error
+
+
+def _is_job_file(argument: str) -> bool:
+    return "://" not in argument and argument.lower().endswith(_JOB_SUFFIXES)
+
+
+def _check_url(argument: str) -> None:
+    """Refuse what is no URL here, where it can still be said what the user may have meant."""
+    if "://" in argument or argument == "-":
+        return
+    shown = one_line(argument)
+    if argument.lower().endswith(_LIST_SUFFIXES) or Path(argument).exists():
+        raise CommandError(
+            f"'{shown}' is neither a job file (.yaml) nor a URL. If it is a list of URLs, one a line:\n"
+            f"  crawler run - < {shown}\n"
+            f"or name it in a job file:\n"
+            f"  input: {{path: {shown}}}"
+        )
+    raise CommandError(f"'{shown}' has no scheme; type it as https://{shown.lstrip('/')}")
+
+
+def describe(error: Exception) -> str:
+    """Give the findings of a `JobError`, one a line; the first stands behind the program's name."""
+    return "\n".join(one_line(line, 1000) for line in str(error).splitlines())

@@ -1,0 +1,42 @@
+"""`crawler validate` and `crawler config`: a job file checked, and shown as it is understood."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crawler.cli.source import read_source
+
+JobFiles = Annotated[
+    list[Path], typer.Argument(metavar="JOB.yaml…", help="The job file; several are merged left to right.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the job, as a.b=c; repeatable.")
+]
+
+
+def validate(jobs: JobFiles, overrides: Overrides = None) -> None:
+    """Check a job file.
+
+    Says everything that is wrong with it, with line and column; nothing is fetched. Exit code 0 if it
+    can be run, 2 if not.
+    """
+    job = read_source([str(path) for path in jobs], overrides or ())
+    typer.echo(f"{job.name}: valid")
+
+
+def config(jobs: JobFiles, overrides: Overrides = None) -> None:
+    """Print the job as it is understood.
+
+    Merged and filled in, defaults left out, secrets masked.
+    """
+    from ruamel.yaml import YAML
+
+    job = read_source([str(path) for path in jobs], overrides or ())
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 4096  # no folded lines
+    yaml.dump(job.merged(), sys.stdout)
