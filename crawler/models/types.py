@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, Union
+from typing import IO, TYPE_CHECKING, Any
 
 from crawler.models.config import Proxy, Timeout
 from crawler.models.cookies import Cookies
@@ -15,7 +15,7 @@ from crawler.models.query import QueryParams
 from crawler.models.url import URL
 
 if TYPE_CHECKING:
-    from http.cookiejar import CookieJar  # heavy: named in text only
+    from http.cookiejar import CookieJar
 
 PrimitiveData = str | int | float | bool | None
 
@@ -33,7 +33,18 @@ HeaderTypes = (
     Headers | Mapping[str, str] | Mapping[bytes, bytes] | Sequence[tuple[str, str]] | Sequence[tuple[bytes, bytes]]
 )
 
-CookieTypes = Union[Cookies, "CookieJar", dict[str, str], list[tuple[str, str]]]
+if TYPE_CHECKING:
+    CookieTypes = Cookies | CookieJar | dict[str, str] | list[tuple[str, str]]
+else:
+
+    def __getattr__(name):
+        """Make `CookieTypes` when it is asked for: it takes `http.cookiejar`, which costs more than all the rest."""
+        if name != "CookieTypes":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from http.cookiejar import CookieJar
+
+        return Cookies | CookieJar | dict[str, str] | list[tuple[str, str]]
+
 
 TimeoutTypes = float | tuple[float | None, float | None, float | None, float | None] | Timeout | None
 
