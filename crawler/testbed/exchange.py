@@ -6,6 +6,8 @@ the peer wrote them, and the request's body. Endpoints look at them through the 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import Final, cast
@@ -81,6 +83,16 @@ def duration(text: str) -> float:
     if match is None:
         raise BadRequest(f"expected a duration such as 200ms, 1.5 or 2s, got {text!r}")
     return min(float(match[1]) * _UNITS[match[2]], MAX_WAIT_S)
+
+
+async def pause(request: Request, seconds: float) -> None:
+    """Wait so long, or until the peer has left: then nobody waits for the answer."""
+    if seconds <= 0:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
 
 
 def header_value(text: str) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from crawler.testbed.echo import ALL_METHODS, echo
-from crawler.testbed.exchange import BadRequest, duration, header_value, whole_number
+from crawler.testbed.exchange import BadRequest, duration, header_value, pause, whole_number
 
 MAX_LINES: Final = 1_000_000
 MAX_DRIP_BYTES: Final = 10 * 1024 * 1024
@@ -41,19 +41,19 @@ async def _status(request: Request) -> Response:
 
 async def _delay(request: Request) -> Response:
     """Wait, then echo."""
-    await asyncio.sleep(duration(request.path_params["duration"]))
+    await pause(request, duration(request.path_params["duration"]))
     return echo(request)
 
 
 async def _stream(request: Request) -> Response:
     """Answer with `n` lines of JSON, without a length; `?delay=` waits before each."""
     n: int = min(request.path_params["n"], MAX_LINES)
-    pause = duration(request.query_params.get("delay", "0"))
+    pause_s = duration(request.query_params.get("delay", "0"))
 
     async def lines() -> AsyncIterator[bytes]:
         for number in range(n):
-            if pause:
-                await asyncio.sleep(pause)
+            if pause_s:
+                await asyncio.sleep(pause_s)
             yield orjson.dumps({"id": number, "url": str(request.url)}, option=orjson.OPT_APPEND_NEWLINE)
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -64,13 +64,13 @@ async def _drip(request: Request) -> Response:
     n = whole_number(request, "numbytes", 10, MAX_DRIP_BYTES)
     over = duration(request.query_params.get("duration", "2"))
     status = whole_number(request, "code", 200, 599, minimum=200)
-    await asyncio.sleep(duration(request.query_params.get("delay", "0")))
-    pause = over / n if n else 0.0
+    await pause(request, duration(request.query_params.get("delay", "0")))
+    pause_s = over / n if n else 0.0
 
     async def drops() -> AsyncIterator[bytes]:
         for _ in range(n):
             yield b"*"
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause_s)
 
     headers = {"content-length": str(n)}
     return StreamingResponse(drops(), status, headers, media_type="application/octet-stream")
@@ -83,15 +83,15 @@ async def _sse(request: Request) -> Response:
     `done`; a comment stands first.
     """
     n = whole_number(request, "n", 5, MAX_LINES)
-    pause = duration(request.query_params.get("delay", "0"))
+    pause_s = duration(request.query_params.get("delay", "0"))
     last_id = request.headers.get("last-event-id", "0")
     first = int(last_id) + 1 if last_id.isascii() and last_id.isdigit() else 1
 
     async def events() -> AsyncIterator[str]:
         yield ": testbed\nretry: 100\n\n"
         for number in range(first, n + 1):
-            if pause:
-                await asyncio.sleep(pause)
+            if pause_s:
+                await asyncio.sleep(pause_s)
             kind = "event: done\n" if number == n else ""
             second_line = "data: second line\n" if number % 3 == 0 else ""
             yield f'id: {number}\n{kind}data: {{"n": {number}}}\n{second_line}\n'

@@ -14,7 +14,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
 from crawler.testbed.conditional import LAST_MODIFIED, is_not_modified
 from crawler.testbed.content import BLOCK, pieces
@@ -130,16 +130,12 @@ async def _stream_bytes(request: Request) -> Response:
     return StreamingResponse(_stream(0, n, seed), media_type=_MEDIA_TYPE)
 
 
-class _CutResponse(Response):
+class _CutResponse(StreamingResponse):
     """Says the whole `Content-Length`, sends less and leaves; the server then closes the connection."""
 
-    def __init__(self, selection: _Selection, send_bytes: int) -> None:
-        super().__init__(b"", selection.status, selection.headers)
-        self._pieces = pieces(selection.start, min(selection.stop, selection.start + send_bytes), selection.seed)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def stream_response(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for piece in self._pieces:
+        async for piece in self.body_iterator:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
@@ -166,7 +162,8 @@ class Cut:
         if request.method == "HEAD" or selection.status not in (200, 206) or count >= times or is_whole:
             return selection.response(request.method)
         self._counts[key] = count + 1
-        return _CutResponse(selection, after)
+        stream = _stream(selection.start, selection.start + after, seed)
+        return _CutResponse(stream, selection.status, selection.headers)
 
 
 def routes() -> list[BaseRoute]:

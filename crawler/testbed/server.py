@@ -53,6 +53,9 @@ class _Connection(TCPServer):
             await asyncio.sleep(0)
             return
         await super().protocol_send(event)
+        # Writing need not suspend: an endless body to a dead TLS peer would never let the loop say that it is dead (up
+        # to Python 3.12 such a transport does not know that it closes), nor serve anyone else.
+        await asyncio.sleep(0)
 
 
 class Server:

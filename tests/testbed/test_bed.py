@@ -10,8 +10,10 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import h2.config
@@ -28,6 +30,15 @@ def address(url: str) -> tuple[str, int]:
     assert parts.hostname is not None
     assert parts.port is not None
     return parts.hostname, parts.port
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Wait up to ten seconds for a condition."""
+    for _ in range(1_000):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def test_a_bed_answers_while_it_is_entered_and_not_after() -> None:
@@ -102,6 +113,22 @@ def test_stop_does_not_wait_for_open_connections(bed: Testbed) -> None:
     assert [thread.name for thread in threading.enumerate()].count("crawler-testbed") == 1
     for sock in sockets:
         sock.close()
+
+
+@pytest.mark.parametrize("path", ["/delay/60", "/bytes/100000000000", "/cut/100000000000", "/sse?n=1000000&delay=50ms"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_work_for_a_peer_that_left_ends(path: str, scheme: str) -> None:
+    """Whoever closes the connection has the server give up its request, in time and without noise."""
+    with Testbed(tls=True) as bed:
+        sock = socket.create_connection(address(bed.url if scheme == "http" else bed.tls_url), timeout=10)
+        if scheme == "https":
+            sock = ssl.create_default_context(cadata=bed.ca_pem).wrap_socket(sock, server_hostname="127.0.0.1")
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+        if "delay/" not in path:
+            assert sock.recv(1) == b"H"
+        assert eventually(lambda: bed.app.stats.in_flight == 1)
+        sock.close()
+        assert eventually(lambda: bed.app.stats.in_flight == 0)
 
 
 def test_a_connection_serves_many_requests(bed: Testbed) -> None:
