@@ -185,8 +185,7 @@ class BrotliDecoder:
                 piece = self._process(part, output_buffer_limit=_BROTLI_LIMIT)
                 while piece:
                     yield piece
-                    if self._brotli.can_accept_more_data():
-                        break
+                    # Until nothing comes: it would "accept more data" as soon as its input is taken, output pending.
                     piece = self._process(b"", output_buffer_limit=_BROTLI_LIMIT)
         except self._error as exc:
             raise DecodingError(f"The body is labelled br but does not decode as such: {exc}") from exc

@@ -9,8 +9,9 @@ from encodings.aliases import aliases
 from functools import lru_cache
 from typing import Final
 
-_PARAMETER: Final = re.compile(r';\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
-_LINK: Final = re.compile(r'\s*<([^>]*)>((?:"(?:[^"\\]|\\.)*"|[^",]|,(?!\s*<))*)')
+_PARAMETER: Final = re.compile(r'(?:^|;)\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
+# Linear on any input: a target holds no "<", so that a row of them is not searched to the end from each of them.
+_LINK: Final = re.compile(r'<([^<>]*)>((?:"(?:[^"\\]|\\.)*"|[^",]|,(?!\s*<))*)')
 _LINK_PARAMETER: Final = re.compile(r""";\s*([^\s=;"']+)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^;]*)""")
 
 # Codecs that are no encodings of text on the web but Python's own, or that cannot replace what does not decode.
@@ -59,7 +60,7 @@ def is_text_encoding(name: str) -> bool:
         return False
     try:
         info = codecs.lookup(name)
-    except LookupError:
+    except (LookupError, ValueError):  # the latter for a NUL in the name
         return False
     # The private flag is the only way to tell `rot13` and `zlib` apart from encodings; `bytes.decode` asks it too.
     return bool(getattr(info, "_is_text_encoding", True)) and info.name.replace("-", "_") not in _NOT_FOR_TEXT

@@ -94,14 +94,21 @@ class Chunker(Generic[AnyStr]):
 class TextDecoder:
     """Bytes to text, characters across pieces included; what does not decode becomes U+FFFD."""
 
-    __slots__ = ("_decoder",)
+    __slots__ = ("_decoder", "_encoding")
 
     def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
 
     def feed(self, data: bytes, /) -> Iterable[str]:
         """See `Stage`."""
-        text = self._decoder.decode(data)
+        try:
+            text = self._decoder.decode(data)
+        except UnicodeError:
+            # UTF-16 or 32 that does not begin with a byte order mark: little-endian then, as browsers take it.
+            held, _ = self._decoder.getstate()
+            self._decoder = codecs.getincrementaldecoder(f"{self._encoding}-le")(errors="replace")
+            text = self._decoder.decode(held + data)
         return (text,) if text else ()
 
     def end(self) -> Iterable[str]:

@@ -20,7 +20,6 @@ from crawler.models.content import (
     encode_request,
 )
 from crawler.models.headers import Headers
-from crawler.models.multipart import boundary_of
 from crawler.models.url import URL
 
 if TYPE_CHECKING:
@@ -94,9 +93,12 @@ class Request:
         if stream is not None:
             self._stream, self._content = stream, None
             return
-        body_headers, self._stream = encode_request(
-            content, data, files, json, boundary_of(given.get("Content-Type")) if files else None
-        )
+        boundary = None
+        if files:
+            from crawler.models.multipart import boundary_of
+
+            boundary = boundary_of(given.get("Content-Type"))
+        body_headers, self._stream = encode_request(content, data, files, json, boundary)
         self._headers = self._complete(given, body_headers)
         self._content = None
         if isinstance(self._stream, ByteStream):

@@ -12,7 +12,7 @@ content, and then thrown away.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from crawler.errors import HTTPStatusError, RequestError, ResponseNotRead, StreamClosed, StreamConsumed
@@ -90,6 +90,7 @@ class Response:
     _body: bytes | None = None  # of a whole body: as received, still coded
     _content: bytes | None = None  # decoded
     _stream: SyncByteStream | AsyncByteStream | None = None
+    _source: AsyncIterator[bytes] | None = None  # of an async stream that is being iterated
     _num_bytes_downloaded: int = 0
     _text: str | None = None
     _encoding: str | None = None
@@ -481,7 +482,8 @@ class Response:
         if not isinstance(self._stream, AsyncByteStream):
             raise RuntimeError(f"This response has a blocking body; use {_SYNC_WAYS}.")
         self.is_stream_consumed = True
-        return aiter(self._stream)
+        self._source = aiter(self._stream)
+        return self._source
 
     def count(self, data: bytes) -> None:
         """Count a piece off the wire; for the iterators. Raises `ResponseTooLarge` beyond `max_size`."""
@@ -517,7 +519,11 @@ class Response:
         if not isinstance(self._stream, AsyncByteStream):
             raise RuntimeError("This response has a blocking body; use `response.close()`.")
         self.is_closed = True
+        source, self._source = self._source, None
         try:
+            # A stream written as an async generator and left half-way is finished here, not by the collector.
+            if isinstance(source, AsyncGenerator) and not getattr(source, "ag_running", False):
+                await source.aclose()
             await self._stream.aclose()
         except RequestError as exc:
             attach_request(exc, self)
@@ -529,7 +535,7 @@ class Response:
         return f"<{type(self).__name__} [{self.status_code} {self.reason_phrase}]>"
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("extensions", "_stream", "is_closed")
+        left_out = ("extensions", "_stream", "_source", "is_closed")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
