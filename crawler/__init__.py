@@ -4,6 +4,7 @@ Three things on one engine: an HTTP client with HTTPX's API (`import crawler as 
 `as_completed`, `fetch_all`), and jobs in YAML files (`crawler run JOB.yaml`).
 """
 
+from crawler.client import ASGITransport as ASGITransport
 from crawler.client import AsyncBaseTransport as AsyncBaseTransport
 from crawler.client import AsyncClient as AsyncClient
 from crawler.client import AsyncHTTPTransport as AsyncHTTPTransport
@@ -11,8 +12,12 @@ from crawler.client import Auth as Auth
 from crawler.client import BaseTransport as BaseTransport
 from crawler.client import BasicAuth as BasicAuth
 from crawler.client import Client as Client
+from crawler.client import DigestAuth as DigestAuth
 from crawler.client import FunctionAuth as FunctionAuth
 from crawler.client import HTTPTransport as HTTPTransport
+from crawler.client import MockTransport as MockTransport
+from crawler.client import NetRCAuth as NetRCAuth
+from crawler.client import WSGITransport as WSGITransport
 from crawler.client import delete as delete
 from crawler.client import get as get
 from crawler.client import head as head
@@ -54,6 +59,10 @@ from crawler.errors import TransportError as TransportError
 from crawler.errors import UnsupportedProtocol as UnsupportedProtocol
 from crawler.errors import WriteError as WriteError
 from crawler.errors import WriteTimeout as WriteTimeout
+from crawler.fanout import Result as Result
+from crawler.fanout import as_completed as as_completed
+from crawler.fanout import fetch_all as fetch_all
+from crawler.fanout import gather as gather
 from crawler.models import URL as URL
 from crawler.models import USE_CLIENT_DEFAULT as USE_CLIENT_DEFAULT
 from crawler.models import AsyncByteStream as AsyncByteStream
@@ -79,6 +88,7 @@ __description__ = "Fetch many URLs from Python: fast, politely, resumably."
 __all__ = [
     "URL",
     "USE_CLIENT_DEFAULT",
+    "ASGITransport",
     "AsyncBaseTransport",
     "AsyncByteStream",
     "AsyncClient",
@@ -94,6 +104,7 @@ __all__ = [
     "CookieConflict",
     "Cookies",
     "DecodingError",
+    "DigestAuth",
     "FunctionAuth",
     "HTTPError",
     "HTTPStatusError",
@@ -102,6 +113,8 @@ __all__ = [
     "InvalidURL",
     "Limits",
     "LocalProtocolError",
+    "MockTransport",
+    "NetRCAuth",
     "NetworkError",
     "Origin",
     "PoolTimeout",
@@ -118,6 +131,7 @@ __all__ = [
     "Response",
     "ResponseNotRead",
     "ResponseTooLarge",
+    "Result",
     "Retry",
     "SSEError",
     "StreamClosed",
@@ -130,14 +144,18 @@ __all__ = [
     "TotalTimeout",
     "TransportError",
     "UnsupportedProtocol",
+    "WSGITransport",
     "WriteError",
     "WriteTimeout",
     "__description__",
     "__title__",
     "__version__",
+    "as_completed",
     "codes",
     "create_ssl_context",
     "delete",
+    "fetch_all",
+    "gather",
     "get",
     "head",
     "options",

@@ -1,4 +1,4 @@
-"""The HTTP client: auth, redirects, cookies, retries, transports, `Client` and `AsyncClient`, the top-level functions."""
+"""The HTTP client: auth, redirects, retries, transports, `Client` and `AsyncClient`, the top-level functions."""
 
 from crawler.client.api import delete as delete
 from crawler.client.api import get as get
@@ -15,7 +15,12 @@ from crawler.client.auth import BasicAuth as BasicAuth
 from crawler.client.auth import FunctionAuth as FunctionAuth
 from crawler.client.client import AsyncClient as AsyncClient
 from crawler.client.client import Client as Client
+from crawler.client.digest import DigestAuth as DigestAuth
+from crawler.client.netrc_auth import NetRCAuth as NetRCAuth
+from crawler.client.transports import ASGITransport as ASGITransport
 from crawler.client.transports import AsyncBaseTransport as AsyncBaseTransport
 from crawler.client.transports import AsyncHTTPTransport as AsyncHTTPTransport
 from crawler.client.transports import BaseTransport as BaseTransport
 from crawler.client.transports import HTTPTransport as HTTPTransport
+from crawler.client.transports import MockTransport as MockTransport
+from crawler.client.transports import WSGITransport as WSGITransport
