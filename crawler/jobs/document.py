@@ -13,6 +13,7 @@ What is wrong comes back as findings, all of them together; only what makes the 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ def resolve_core(text: str) -> ScalarValue:
     if _OCT_HEX.fullmatch(text):
         return int(text, 0)
     if _FLOAT.fullmatch(text):
-        return float(text)
+        value = float(text)
+        return value if math.isfinite(value) else text  # beyond a float: the schema says that it is no number
     if _INF_NAN.fullmatch(text):
         return float(text.replace(".", "", 1))
     return text
@@ -206,6 +208,7 @@ class _Builder:
         kind = type(event).__name__
         mark = self._mark(event)
         if kind == "ScalarEvent":
+            self._spend(mark, _Weight())
             self._add(Scalar(mark, self._scalar(event, mark)), _Weight(), event.anchor)
         elif kind == "AliasEvent":
             self._alias(event.anchor, mark)
@@ -218,7 +221,7 @@ class _Builder:
             self._spend(mark, _Weight())
         elif kind in ("MappingEndEvent", "SequenceEndEvent"):
             frame = self._stack.pop()
-            self._add(frame.node, frame.weight, frame.anchor, counted=True)
+            self._add(frame.node, frame.weight, frame.anchor)
         elif kind == "DocumentStartEvent":
             self._document_start(event, mark)
 
@@ -269,6 +272,7 @@ class _Builder:
         if len(self._stack) + weight.height > MAX_DEPTH:
             raise _Unreadable(mark, f"nested deeper than {MAX_DEPTH} levels once *{anchor} is expanded")
         spent = _Weight(weight.values, weight.expansions + 1, weight.height)
+        self._spend(mark, spent)
         self._add(node, spent, None)
 
     def _spend(self, mark: Mark, weight: _Weight) -> None:
@@ -280,10 +284,8 @@ class _Builder:
         if self._total.values > MAX_VALUES:
             raise _Unreadable(mark, f"more than {MAX_VALUES} values; put long lists into an `input` file")
 
-    def _add(self, node: Node, weight: _Weight, anchor: str | None, *, counted: bool = False) -> None:
+    def _add(self, node: Node, weight: _Weight, anchor: str | None) -> None:
         """Put a finished node where it belongs: as a key, a value, an item or the root."""
-        if not counted:  # a container was counted piece by piece while it was open
-            self._spend(node.mark, weight)
         if anchor is not None:
             self._anchors[anchor] = (node, weight)
         if not self._stack:
