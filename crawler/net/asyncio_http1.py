@@ -25,6 +25,7 @@ from typing import Any
 
 from crawler.errors import HTTPError, ReadError, RemoteProtocolError, ResponseTooLarge, WriteError
 from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Response
+from crawler.net.asyncio_body import StreamedBody
 from crawler.net.asyncio_stream import AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening, proxy_headers
@@ -352,11 +353,12 @@ class AsyncioHttp1(asyncio.Protocol):
         """Its reader waits for more: from now on the read timeout counts."""
         self._expect_by("read")
 
-    def read_on(self) -> None:
+    def body_taken(self, size: int) -> None:
         """Its reader has caught up."""
-        self._transport.resume_reading()
+        if size > HIGH_WATER:
+            self._transport.resume_reading()
 
-    def abandon(self, body: StreamedBody) -> None:
+    def abandon_body(self, body: StreamedBody) -> None:
         """Its reader wants no more."""
         if self._body is body:
             self.abort()
@@ -391,81 +393,3 @@ class AsyncioHttp1(asyncio.Protocol):
             self._is_closed = True
             self._transport.abort()
             self._pool.discard(self)
-
-
-class StreamedBody(AsyncByteStream):
-    """The body of a response whose head was delivered first; raw, as it comes off the wire.
-
-    Args:
-        connection: Where it comes from.
-        timing: Learns how long the body took.
-        first_byte: Monotonic seconds.
-    """
-
-    __slots__ = ("_connection", "_error", "_first_byte", "_news", "_pieces", "_size", "_timing", "ended")
-
-    def __init__(self, connection: AsyncioHttp1, timing: Timing, first_byte: float) -> None:
-        self._connection: AsyncioHttp1 | None = connection
-        self._timing = timing
-        self._first_byte = first_byte
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._error: HTTPError | None = None
-        self._news: asyncio.Future[None] | None = None
-        self.ended = 0.0
-        """When the last byte came: monotonic seconds, 0 before."""
-
-    def __aiter__(self) -> StreamedBody:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._pieces:
-            if self._error is not None:
-                raise self._error
-            if self._connection is None:
-                raise StopAsyncIteration
-            await self._more(self._connection)
-        pieces, self._pieces = self._pieces, []
-        if self._size > HIGH_WATER and self._connection is not None:
-            self._connection.read_on()
-        self._size = 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    async def aclose(self) -> None:
-        """Give up what has not come yet; the connection is closed then."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abandon(self)
-
-    async def _more(self, connection: AsyncioHttp1) -> None:
-        self._news = asyncio.get_running_loop().create_future()
-        connection.await_body()
-        await self._news
-
-    # --- what the connection calls ---
-
-    def add(self, pieces: list[bytes]) -> int:
-        """Take pieces; gives the number of bytes nobody has read yet."""
-        if pieces:
-            self._pieces += pieces
-            self._size += sum(map(len, pieces))
-            self._wake()
-        return self._size
-
-    def finish(self, pieces: list[bytes]) -> None:
-        """Take the last pieces."""
-        self._connection = None
-        self.ended = monotonic()
-        self._timing.receive = self.ended - self._first_byte
-        self.add(pieces)
-        self._wake()
-
-    def fail(self, error: HTTPError) -> None:
-        """The rest will not come."""
-        self._connection = None
-        self._error = error
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
