@@ -102,19 +102,26 @@ class TextDecoder:
 
     def feed(self, data: bytes, /) -> Iterable[str]:
         """See `Stage`."""
-        try:
-            text = self._decoder.decode(data)
-        except UnicodeError:
-            # UTF-16 or 32 that does not begin with a byte order mark: little-endian then, as browsers take it.
-            held, _ = self._decoder.getstate()
-            self._decoder = codecs.getincrementaldecoder(f"{self._encoding}-le")(errors="replace")
-            text = self._decoder.decode(held + data)
+        text = self._decode(data, False)
         return (text,) if text else ()
 
     def end(self) -> Iterable[str]:
         """See `Stage`."""
-        text = self._decoder.decode(b"", True)
+        text = self._decode(b"", True)
         return (text,) if text else ()
+
+    def _decode(self, data: bytes, is_end: bool) -> str:
+        try:
+            return self._decoder.decode(data, is_end)
+        except UnicodeError:  # the two cases in which Python's decoders raise although asked to replace
+            held, _ = self._decoder.getstate()
+            if codecs.lookup(self._encoding).name in ("utf-16", "utf-32"):
+                # No byte order mark at the beginning: little-endian then, as browsers take it.
+                self._decoder = codecs.getincrementaldecoder(f"{self._encoding}-le")(errors="replace")
+                return self._decoder.decode(held + data, is_end)
+            # An escape sequence of ISO-2022 that never ends: more than such a decoder can hold back.
+            self._decoder.reset()
+            return "\ufffd" + data.decode(self._encoding, "replace")
 
 
 class LineSplitter:

@@ -55,6 +55,13 @@ def test_size_of_nothing_is_refused(size: int) -> None:
         Chunker[bytes](size)
 
 
+def test_endless_escape_sequence_is_replaced() -> None:
+    """An ISO-2022 escape sequence that never ends, byte by byte, is more than Python's decoder holds; no error."""
+    pieces = [bytes((byte,)) for byte in b"A\x1b" + b"$" * 20 + b"B"]
+
+    assert "".join(through(TextDecoder("iso2022_jp"), pieces)).startswith("A\ufffd")
+
+
 @given(st.lists(_LINES.map("".join)))
 def test_lines_are_those_of_splitlines(pieces: list[str]) -> None:
     """Wherever the text is cut, also within CR LF, the lines are those of `str.splitlines`."""
@@ -92,6 +99,11 @@ def test_wide_text_without_a_mark_is_little_endian(encoding: str) -> None:
 
     assert "".join(through(TextDecoder(encoding), [data])) == "aé"
     assert "".join(through(TextDecoder(encoding), [data[i : i + 1] for i in range(len(data))])) == "aé"
+
+
+def test_lone_half_of_a_pair_without_a_mark() -> None:
+    """Half a surrogate pair alone, and no byte order mark: found only at the end, and replaced."""
+    assert through(TextDecoder("utf-16"), [b"\x00\xd8"]) == ["\ufffd"]
 
 
 def test_undecodable_bytes_become_replacement_characters() -> None:
