@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from crawler.testbed import auth, caching, cookies, echo, encodings, flow, limits, pages, ranges, redirects, site
-from crawler.testbed.exchange import MAX_BODY_BYTES, BadRequest, Body, json_response, remember
+from crawler.testbed.exchange import MAX_BODY_BYTES, BadRequest, Body, PeerLeft, json_response, remember
 from crawler.testbed.stats import Stats
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -61,6 +61,8 @@ class App:
             await self._router(scope, receive, send)
         except BadRequest as exc:
             await PlainTextResponse(f"{exc}\n", 400)(scope, receive, send)
+        except PeerLeft:
+            return
 
     async def _stats(self, request: Request) -> Response:
         if request.method == "DELETE":

@@ -7,7 +7,6 @@ the peer wrote them, and the request's body. Endpoints look at them through the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from dataclasses import dataclass
 from typing import Final, cast
@@ -31,6 +30,10 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0}
 
 class BadRequest(ValueError):
     """The request asks for something the endpoint cannot do; answered with 400 and this text."""
+
+
+class PeerLeft(Exception):
+    """Nobody waits for the answer: none is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,22 @@ def duration(text: str) -> float:
 
 
 async def pause(request: Request, seconds: float) -> None:
-    """Wait so long, or until the peer has left: then nobody waits for the answer."""
+    """Wait so long, or until the peer has left.
+
+    Raises:
+        PeerLeft: The stream was reset or the connection closed, under HTTP/2. Under HTTP/1 the wait only ends: a peer
+            that closed its own direction may still read the answer.
+    """
     if seconds <= 0:
         return
-    with contextlib.suppress(TimeoutError):
+    try:
         async with asyncio.timeout(seconds):
             while (await request.receive())["type"] != "http.disconnect":
                 pass
+    except TimeoutError:
+        return
+    if request.scope["http_version"] == "2":
+        raise PeerLeft
 
 
 def header_value(text: str) -> str:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Collection
 from typing import Any, Final
 
 from hypercorn.app_wrappers import ASGIWrapper
@@ -25,7 +26,26 @@ from crawler.testbed.listen import BACKLOG, Listeners
 
 _log: Final = logging.getLogger("crawler.testbed")
 
-_STOP_TIMEOUT_S: Final = 5.0
+_LAST_WORDS_S: Final = 1.0
+"""How long a request may go on when its peer has left: a peer that closed only its own direction still reads."""
+
+_CANCEL_ROUNDS: Final = 50
+_CANCEL_ROUND_S: Final = 0.1
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended, for five seconds at most.
+
+    Once is not enough: after its cancellation hypercorn sends the rest of an answer, and over HTTP/2 waits for ever to
+    have it sent by a task that has ended.
+    """
+    pending = set(tasks)
+    for _ in range(_CANCEL_ROUNDS):
+        if not pending:
+            return
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_ROUND_S)
 
 
 def _config() -> Config:
@@ -43,7 +63,29 @@ def _config() -> Config:
 
 
 class _Connection(TCPServer):
-    """One connection; hypercorn's, but it does not write to a peer that has left."""
+    """One connection; hypercorn's, but it neither writes to a peer that has left nor works for it for long."""
+
+    def __init__(
+        self, app: ASGIWrapper, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(self._answer, loop, server.config, server.context, {}, reader, writer)  # type: ignore[arg-type]
+        self._asgi = app
+        self.requests: set[asyncio.Task[None]] = set()
+
+    async def _answer(self, *args: Any) -> None:
+        """Run the app for one request, and remember the task in which hypercorn does so."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.requests.add(task)
+        task.add_done_callback(self.requests.discard)
+        await self._asgi(*args)
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        if self.requests:
+            await asyncio.wait(self.requests, timeout=_LAST_WORDS_S)
+            await _cancel(self.requests)
 
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, RawData) and self.writer.transport.is_closing():
@@ -59,14 +101,19 @@ class _Connection(TCPServer):
 
 
 class Server:
-    """Listeners and their connections in the running event loop."""
+    """Listeners and their connections in the running event loop.
+
+    Attributes:
+        config: Hypercorn's limits and switches, the same for all connections.
+        context: What tells hypercorn's connections that it is over.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = ASGIWrapper(app)  # type: ignore[arg-type]  # starlette types ASGI by mappings, hypercorn by dicts
-        self._config = _config()
-        self._context = WorkerContext(None)
+        self.config = _config()
+        self.context = WorkerContext(None)
         self._servers: list[asyncio.Server] = []
-        self._connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
+        self._connections: dict[asyncio.Task[None], _Connection] = {}
 
     async def start(self, listeners: Listeners) -> None:
         """Accept connections on bound sockets, which are ours from now on."""
@@ -75,7 +122,7 @@ class Server:
             await self._listen(listeners.tls, listeners.certificate.context)
 
     async def _listen(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-        timeout = self._config.ssl_handshake_timeout if tls else None
+        timeout = self.config.ssl_handshake_timeout if tls else None
         server = await asyncio.start_server(
             self._accept, sock=listener, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=timeout
         )
@@ -83,32 +130,30 @@ class Server:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A plain function that makes the task: a coroutine here would have its cancellation reported as an error.
-        if self._context.terminated.is_set():
+        if self.context.terminated.is_set():
             writer.transport.abort()
             return
-        task = asyncio.get_running_loop().create_task(self._converse(reader, writer))
-        self._connections[task] = writer
+        connection = _Connection(self._app, self, reader, writer)
+        task = asyncio.get_running_loop().create_task(self._converse(connection))
+        self._connections[task] = connection
         task.add_done_callback(self._connections.pop)
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        loop = asyncio.get_running_loop()
+    async def _converse(self, connection: _Connection) -> None:
         try:
-            await _Connection(self._app, loop, self._config, self._context, {}, reader, writer)
+            await connection.run()
         except Exception:
             # What escapes hypercorn are its own races with a peer that left (h2: KeyError for a stream just closed).
             _log.debug("a connection ended in an error", exc_info=True)
         finally:
-            writer.transport.abort()
+            connection.writer.transport.abort()
 
     async def stop(self) -> None:
         """Close the listeners and break off every connection, without waiting for any peer."""
         for server in self._servers:
             server.close()
-        await self._context.terminated.set()
-        connections = list(self._connections.items())
-        for task, writer in connections:
-            writer.transport.abort()
-            task.cancel()
-        if connections:
-            await asyncio.wait([task for task, _ in connections], timeout=_STOP_TIMEOUT_S)
+        await self.context.terminated.set()
+        for connection in self._connections.values():
+            connection.writer.transport.abort()
+        requests = [task for connection in self._connections.values() for task in connection.requests]
+        await _cancel([*self._connections, *requests])
         self._servers.clear()

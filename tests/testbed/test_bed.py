@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import logging
 import socket
@@ -211,6 +212,35 @@ def test_http2_by_alpn(bed: Testbed) -> None:
             sock.sendall(conn.data_to_send())
     assert len(bodies[1]) == 300_000
     assert all(b'"http_version":"HTTP/2"' in bodies[1 + 2 * number] for number in range(1, 20))
+
+
+def test_http2_streams_of_a_peer_that_left_end() -> None:
+    """Streams that are reset, and those of a closed connection, are given up; the rest do not delay a stop."""
+    paths = ["/delay/60", "/bytes/1000000000"] * 5
+    with contextlib.ExitStack() as stack:
+        with Testbed(tls=True) as bed:
+            context = ssl.create_default_context(cadata=bed.ca_pem)
+            context.set_alpn_protocols(["h2"])
+            for leave in ("reset", "close", "stay"):
+                raw = socket.create_connection(address(bed.tls_url), timeout=10)
+                sock = stack.enter_context(context.wrap_socket(raw, server_hostname="127.0.0.1"))
+                conn = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+                conn.initiate_connection()
+                for number, path in enumerate(paths):
+                    pairs = [(":method", "GET"), (":scheme", "https"), (":authority", "t"), (":path", path)]
+                    conn.send_headers(1 + 2 * number, pairs, end_stream=True)
+                sock.sendall(conn.data_to_send())
+                assert eventually(lambda: bed.app.stats.in_flight == len(paths))
+                if leave == "reset":
+                    for number in range(len(paths)):
+                        conn.reset_stream(1 + 2 * number)
+                    sock.sendall(conn.data_to_send())
+                elif leave == "close":
+                    sock.close()
+                else:
+                    break
+                assert eventually(lambda: bed.app.stats.in_flight == 0)
+        assert bed.app.stats.in_flight == 0
 
 
 def test_faults_of_peers_make_no_noise(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
