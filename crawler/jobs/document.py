@@ -158,7 +158,9 @@ def _syntax_finding(exc: Exception, text: str, source: str) -> Finding:
         indent = head[: len(head) - len(head.lstrip())]
         if "\t" in indent:
             return Finding(Mark(source, number, indent.index("\t") + 1), "a tab cannot indent YAML; use spaces")
-    return Finding(Mark(source, line, column), f"not YAML: {_problem(exc)}")
+    unquoted = 0 < line <= len(lines) and "${" in lines[line - 1]
+    hint = "; inside {…} and […], put ${…} in quotes" if unquoted else ""
+    return Finding(Mark(source, line, column), f"not YAML: {_problem(exc)}{hint}")
 
 
 class _Unreadable(Exception):

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from crawler.jobs.inputs import InputFile, find_files, read_columns
 from crawler.jobs.interpolate import Interpolation
 from crawler.jobs.job import Job, Source
 from crawler.jobs.lines import InputError
+from crawler.jobs.masking import mask_text
 from crawler.jobs.merge import apply_overrides, read_files
 from crawler.jobs.nodes import Entry, Items, Map, Node, Scalar, dotted, locate
 from crawler.jobs.requests import URL_NAMES, RequestMaker
@@ -115,7 +116,11 @@ class _Loading:
         self.findings += [finding for finding in (*problems, *check_rules(filled)) if finding.mark not in broken]
         files = self._check_model(filled, model) if model is not None else ()
         if model is None or self.findings:
-            raise JobError(self.findings)
+            # A message quotes what it found, and that may be a secret in the wrong place.
+            masked = (
+                replace(finding, message=mask_text(finding.message, filling.secrets)) for finding in self.findings
+            )
+            raise JobError(list(masked))
         source = Source(filled, self.base, files, frozenset(filling.secrets))
         return Job(model.name or default_name, model, source, sorted(set(filling.warnings)))
 

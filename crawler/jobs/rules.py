@@ -79,9 +79,7 @@ def _urls(tree: Map) -> Iterator[Finding]:
         if isinstance(scalar, Scalar) and isinstance(scalar.value, str):
             problem = url_problem(scalar.value, testbed=testbed)
             if problem:
-                yield Finding(
-                    scalar.mark, f"urls: {problem if scalar.shown is None else 'not a URL (hidden: a secret)'}"
-                )
+                yield Finding(scalar.mark, f"urls: {problem if scalar.shown is None else _HIDDEN}")
         if isinstance(entry, Map):
             yield from _request_rules(entry, "urls[]")
 

@@ -115,6 +115,12 @@ def test_broken_syntax_has_a_place() -> None:
     assert finding.startswith("job.yaml:2:2: not YAML: expected")
 
 
+def test_unquoted_reference_in_a_flow_map_has_a_hint() -> None:
+    """`{a: ${B}}` is no YAML; the message says what to do."""
+    (finding,) = findings_of("a: {b: ${C}}\n")
+    assert finding.endswith("inside {…} and […], put ${…} in quotes")
+
+
 @pytest.mark.parametrize(
     ("text", "tag"),
     [
