@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,15 @@ def test_json_schema_helps_an_editor() -> None:
     assert schema["properties"]["kind"]["enum"] == ["fetch"]
     assert schema["$defs"]["Backoff"]["properties"]["jitter"]["enum"] == ["full", "equal", "none"]
     assert set(schema["$defs"]["Request"]["properties"]) == known_keys()["request"]
+
+
+def test_the_manual_knows_every_key() -> None:
+    """`docs/jobs.md` names each working key, and its first example is a job."""
+    manual = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text(encoding="utf-8")
+    for section, names in known_keys().items():
+        for name in names:
+            assert re.search(rf"(?<![a-z_]){re.escape(name)}(?![a-z_])", manual), f"{section}.{name}"
+    example = manual.partition("```yaml\n")[2].partition("```")[0]
+    model, findings = check(example)
+    assert findings == []
+    assert model is not None
