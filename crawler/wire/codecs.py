@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Final
 
 from crawler.wire.http1 import Http1Reader
+from crawler.wire.http2_api import Http2Connection
 
 ENVIRONMENT_VARIABLE: Final = "CRAWLER_CODECS"
 
 _http1: Callable[[], Http1Reader] | None = None
+_http2: Callable[[], Http2Connection] | None = None
 
 
 def http1_reader() -> Http1Reader:
@@ -25,6 +27,18 @@ def http1_reader() -> Http1Reader:
     if _http1 is None:
         _http1 = _choose_http1()
     return _http1()
+
+
+def http2_connection() -> Http2Connection:
+    """The client's side of a new HTTP/2 connection; its preface is in `take_outgoing()`.
+
+    Raises:
+        ValueError: `CRAWLER_CODECS` is set to something else than `fast` or `reference`.
+    """
+    global _http2
+    if _http2 is None:
+        _http2 = _choose_http2()
+    return _http2()
 
 
 def uses_reference() -> bool:
@@ -49,3 +63,13 @@ def _choose_http1() -> Callable[[], Http1Reader]:
     from crawler.wire import http1_llhttp
 
     return http1_llhttp.Http1Reader
+
+
+def _choose_http2() -> Callable[[], Http2Connection]:
+    if uses_reference():
+        from crawler.wire import http2_h2
+
+        return http2_h2.Http2Connection
+    from crawler.wire import http2
+
+    return http2.Http2Connection
