@@ -317,6 +317,7 @@ class RawServer:
                 # The handshake apart, so that stop() finds the socket on which it may hang.
                 sock = self._context.wrap_socket(connection.sock, server_side=True, do_handshake_on_connect=False)
                 connection.sock = sock
+                connection.wait(0)  # raises if stop() came before, when it could only see the socket that is none now
                 sock.do_handshake()
             perform(script, connection)
         except OSError:
