@@ -203,7 +203,7 @@ class Job:
         outputs = []
         for output in self._model.output:
             path = Path(output.path.fill(names)) if output.path is not None else Path("results.jsonl")
-            if output.path is None or moved:
+            if output.path is None or (moved and str(path) != "-"):
                 path = folder / path.name
             outputs.append(Output(path, output.format))
         return tuple(outputs)

@@ -230,9 +230,7 @@ class _Loading:
             if text in seen:
                 self._find(tree, place, f"output[{seen[text]}] writes to the same path")
             seen[text] = index
-            if text == "-":
-                self._find(tree, place, "standard output is known, but this version does not write to it yet")
-            elif not self.allow_outside and not (here / text).resolve().is_relative_to(here):
+            if not self.allow_outside and not (here / text).resolve().is_relative_to(here):
                 self._find(tree, place, f"{text} lies outside the working directory; write below it")
 
 

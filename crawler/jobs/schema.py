@@ -261,7 +261,7 @@ class Output(Section):
     ] = "jsonl"
     """One JSON object per line."""
     path: TemplateText | None = None
-    """Default `out/<name>/results.jsonl`; may hold {run_id} and {run_date}."""
+    """Default `out/<name>/results.jsonl`; may hold {run_id} and {run_date}; `-` is standard output."""
     records: Annotated[Literal["requests"], choice("requests", later=("attempts", "items"))] = "requests"
     """One record per URL."""
 
