@@ -1,6 +1,7 @@
 """The fan-out engine: many requests through one client, capped, retried, recorded once."""
 
 from crawler.fanout.completed import AsCompleted
+from crawler.fanout.errors import OutputError, RunError, StateDamaged, StateLocked
 from crawler.fanout.fetch import HTTPClient
 from crawler.fanout.gather import as_completed, fetch_all, gather
 from crawler.fanout.plan import (
@@ -28,11 +29,15 @@ __all__ = [
     "Item",
     "Outcome",
     "Output",
+    "OutputError",
     "Plan",
     "Result",
     "RetryPolicy",
     "Run",
+    "RunError",
     "RunState",
+    "StateDamaged",
+    "StateLocked",
     "Stats",
     "StopReason",
     "as_completed",

@@ -6,8 +6,6 @@ collected, beyond it they go to disk as they come, so the memory of a run does n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -35,6 +33,11 @@ class BodyKeeper:
         self._policy = policy
         self._files = files
 
+    def close(self) -> None:
+        """Let go of the folder of files."""
+        if self._files is not None:
+            self._files.close()
+
     async def keep(self, response: Response, result: Result, wished: str | None, owner: bytes) -> None:
         """Read a body to its end and write into the result what became of it.
 
@@ -47,7 +50,7 @@ class BodyKeeper:
         Raises:
             ResponseTooLarge: The body is larger than the policy allows.
             PathError, FileExists: It has no place to be written to.
-            OSError: The disk failed.
+            DiskError: The disk failed.
             RequestError: The body did not come whole.
         """
         reading = _Reading(self._policy, is_kept=response.status_code < 400)
@@ -102,22 +105,16 @@ class BodyKeeper:
         return parts
 
 
-@contextmanager
-def open_bodies(policy: BodyPolicy, claim: Claim) -> Iterator[BodyKeeper]:
-    """Make a keeper, with the folder of files open while the block lasts if the policy wants files.
+def open_bodies(policy: BodyPolicy, claim: Claim) -> BodyKeeper:
+    """Make a keeper, with its folder of files open if the policy wants files; `close` it.
 
     Raises:
         OSError: The folder cannot be created.
     """
     if policy.keep != "file":
-        yield BodyKeeper(policy)
-        return
+        return BodyKeeper(policy)
     assert policy.directory is not None
-    files = BodyFiles(Folder(policy.directory), claim, fsync=policy.fsync)
-    try:
-        yield BodyKeeper(policy, files)
-    finally:
-        files.close()
+    return BodyKeeper(policy, BodyFiles(Folder(policy.directory), claim, fsync=policy.fsync))
 
 
 class _Reading:

@@ -7,7 +7,7 @@ script one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 class HTTPClient(Protocol):
     """What the engine needs of a client; `crawler.AsyncClient` is one."""
 
-    def build_request(self, method: str, url: Any, /) -> Request:
+    def build_request(
+        self, method: str, url: URL | str, *, headers: list[tuple[str, str]] | None = ..., content: bytes | None = ...
+    ) -> Request:
         """Make a request with the client's own headers and settings."""
 
-    async def send(self, request: Request, /, **options: Any) -> Response:
-        """Send a request; options are `stream` and `follow_redirects`."""
+    def send(self, request: Request, *, stream: bool = ..., follow_redirects: bool = ...) -> Awaitable[Response]:
+        """Send a request; its response is read unless `stream`."""
 
 
 def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: int, **more: Any) -> AsyncClient:

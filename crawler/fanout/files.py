@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Protocol
 
 import anyio
 import anyio.to_thread
 import sniffio
 
+from crawler.errors import RequestError
+from crawler.fanout.kinds import classify
 from crawler.fanout.paths import (
     PART_SUFFIX,
     Folder,
@@ -31,6 +33,19 @@ _MAX_SAME_NAME: Final = 10_000
 
 Claim = Callable[[str, bytes], Awaitable[bool]]
 """Reserves a file name for one request: (name, owner) → whether it is the owner's now."""
+
+
+class DiskError(RequestError):
+    """The disk refused a body: a matter of this machine, not of the URL. `kind` says how (`disk_full`, `io_error`)."""
+
+
+@contextlib.contextmanager
+def _translated(parts: tuple[str, ...]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DiskError(f"{'/'.join(parts)}: {reason}", kind=classify(error)) from error
 
 
 class _AsyncFile(Protocol):
@@ -65,8 +80,13 @@ class BodyFiles:
         raise PathError(f"{_MAX_SAME_NAME} files want the name {'/'.join(parts)!r}")
 
     async def write_whole(self, parts: tuple[str, ...], data: bytes) -> None:
-        """Write a body that is in memory: one visit to a thread does it all."""
-        await anyio.to_thread.run_sync(self._write_whole, parts, data)
+        """Write a body that is in memory: one visit to a thread does it all.
+
+        Raises:
+            DiskError, FileExists: It could not be written.
+        """
+        with _translated(parts):
+            await anyio.to_thread.run_sync(self._write_whole, parts, data)
 
     def _write_whole(self, parts: tuple[str, ...], data: bytes) -> None:
         part = PartFile(self._folder, parts, fsync=self._fsync)
@@ -78,10 +98,15 @@ class BodyFiles:
             raise
 
     async def open(self, parts: tuple[str, ...]) -> StreamedFile:
-        """Begin a body that comes piece by piece."""
-        part = await anyio.to_thread.run_sync(lambda: PartFile(self._folder, parts, fsync=self._fsync))
+        """Begin a body that comes piece by piece.
+
+        Raises:
+            DiskError, FileExists: Its file cannot be made.
+        """
+        with _translated(parts):
+            part = await anyio.to_thread.run_sync(lambda: PartFile(self._folder, parts, fsync=self._fsync))
         try:
-            return StreamedFile(part, await _open_async(part.fd))
+            return StreamedFile(part, await _open_async(part.fd), parts)
         except BaseException:
             part.discard()
             raise
@@ -143,8 +168,9 @@ class PartFile:
 class StreamedFile:
     """A body on its way to the disk. Ends by `publish` or `discard`."""
 
-    def __init__(self, part: PartFile, file: _AsyncFile) -> None:
+    def __init__(self, part: PartFile, file: _AsyncFile, parts: tuple[str, ...]) -> None:
         self._part = part
+        self._parts = parts
         self._file = file
         self._buffer = bytearray()
 
@@ -157,7 +183,8 @@ class StreamedFile:
     async def publish(self) -> None:
         """Write what is left and give the file its final name."""
         await self._flush()
-        await anyio.to_thread.run_sync(self._part.publish)
+        with _translated(self._parts):
+            await anyio.to_thread.run_sync(self._part.publish)
 
     def discard(self) -> None:
         """Remove the temporary file; synchronous, so that it works while being cancelled."""
@@ -166,7 +193,7 @@ class StreamedFile:
     async def _flush(self) -> None:
         data, self._buffer = self._buffer, bytearray()
         # Shielded: a cancelled wait would leave the thread writing to a descriptor that is about to be closed.
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), _translated(self._parts):
             rest = memoryview(data)
             while rest:
                 rest = rest[await self._file.write(rest) :]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 
 from crawler.fanout.bodies import open_bodies
 from crawler.fanout.clock import loop_clock
@@ -164,7 +164,7 @@ async def _fan_out(
             sender,
             clock=clock,
             build=lambda result: request_of(sender, result.target, limits),
-            bodies=None if body is None else stack.enter_context(open_bodies(body, naming.claim)),
+            bodies=None if body is None else stack.enter_context(closing(open_bodies(body, naming.claim))),
             naming=naming.of,
         )
         engine = Engine(

@@ -1,18 +1,53 @@
 """A run: a plan and a stream of items, brought to an outcome.
 
-    run = Run(plan, items)
-    outcome = await run.execute()          # asyncio or trio
+    items ─▶ ledger ─▶ frontier (SQLite or memory)        run = Run(plan, items)
+               │ ▲                                        outcome = await run.execute()    # asyncio or trio
+        leases ▼ │ records
+             engine ─▶ fetcher ─▶ one client
 
-While it goes, `run.stats` is live, and a signal handler of the same event loop may call `run.stop()` or `run.abort()`.
+While it goes, `run.stats` is live, and whoever runs in the same event loop may call `run.stop()` or `run.abort()`.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from crawler.fanout.plan import Item, Outcome, Plan, StopReason
+import anyio
+import anyio.to_thread
+
+from crawler.fanout.bodies import BodyKeeper, open_bodies
+from crawler.fanout.clock import loop_clock
+from crawler.fanout.database import DatabaseFrontier
+from crawler.fanout.errors import OutputError, output_error
+from crawler.fanout.fetch import Fetcher, HTTPClient, make_client, wait_before_retry
+from crawler.fanout.files import Claim, DiskError
+from crawler.fanout.frontier import Finished, Frontier, Lease, MemoryFrontier
+from crawler.fanout.kinds import DISK_KINDS
+from crawler.fanout.ledger import Ledger
+from crawler.fanout.lock import StateLock
+from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
+from crawler.fanout.record import Recorder
+from crawler.fanout.result import Result
+from crawler.fanout.sinks import Sink, make_sink
 from crawler.fanout.stats import Stats
+from crawler.fanout.summary import make_summary, write_summary
+from crawler.fanout.workers import Engine
+
+if TYPE_CHECKING:
+    from crawler.client import AsyncClient
+    from crawler.models import Request
+
+STATE_FILE: Final = "state.sqlite3"
+LOCK_FILE: Final = "lock"
+SUMMARY_FILE: Final = "summary.json"
+
+_EXIT_CODES: Final[dict[StopReason, int]] = {"interrupted": 130, "terminated": 143, "requested": 3}
 
 
 class Run:
@@ -22,16 +57,27 @@ class Run:
         plan: What to do and how.
         items: The requests, pulled as needed. An ordinary iterable is pulled in a worker thread, so that it may read
             files.
+        client: Sends the requests instead of one made as the plan says, and stays open.
 
     Attributes:
         plan: As given.
         stats: Live counters; see `Stats`.
     """
 
-    def __init__(self, plan: Plan, items: Iterable[Item] | AsyncIterable[Item]) -> None:
+    def __init__(
+        self, plan: Plan, items: Iterable[Item] | AsyncIterable[Item], *, client: HTTPClient | None = None
+    ) -> None:
         self.plan = plan
         self.stats = Stats(time.monotonic())
         self._items = items
+        self._client = client
+        self._reason: StopReason | None = None
+        self._disk_error: OutputError | None = None
+        self._engine: Engine | None = None
+        self._stopped: anyio.Event | None = None
+        self._is_aborted = False
+
+    # -- from outside -------------------------------------------------------------------------------------------------
 
     async def execute(self) -> Outcome:
         """Fetch every item to its final state, or until stopped; write records, files and `summary.json`.
@@ -44,19 +90,253 @@ class Run:
                 2).
             OutputError: An output or state folder cannot be written, seen before the first request (exit code 4).
                 All three are `RunError`s with `exit_code` and a message for people.
+            Exception: Whatever iterating the items raised; what was finished until then is recorded.
         """
-        raise RuntimeError("being built")
+        clock = loop_clock()
+        started_at = datetime.now(UTC)
+        self.stats.started = self.stats.rate.started = clock()
+        with self._open_frontier() as (frontier, sinks):
+            self._note_earlier(frontier)
+            await self._work(frontier, clock)
+            return await self._summarise(started_at, clock(), sinks)
 
     def stop(self, reason: StopReason = "interrupted") -> None:
         """End the run gracefully: no new request; those in flight may finish within `plan.grace` seconds.
 
         What is not finished stays pending in the state. Idempotent; returns at once.
         """
+        if self._reason is None:
+            self._reason = reason
+        if self._engine is not None:
+            self._engine.stop()
+        if self._stopped is not None:
+            self._stopped.set()
 
     def abort(self, reason: StopReason = "interrupted") -> None:
         """End the run at once: requests in flight are cancelled and stay pending; finished ones are committed."""
+        self._is_aborted = True
+        self.stop(reason)
+        if self._engine is not None:
+            self._engine.cancel()
 
     @property
     def is_stopping(self) -> bool:
         """Whether `stop()` or `abort()` was called, or the disk failed."""
-        return False
+        return self._reason is not None or self._disk_error is not None
+
+    # -- the work -----------------------------------------------------------------------------------------------------
+
+    async def _work(self, frontier: Frontier, clock: Callable[[], float]) -> None:
+        """Run the engine and the two helpers beside it; afterwards commit what is left."""
+        plan = self.plan
+        ledger = Ledger(
+            frontier,
+            self._items,
+            input_id=plan.input_id,
+            stats=self.stats,
+            clock=clock,
+            concurrency=plan.concurrency,
+        )
+        async with AsyncExitStack() as stack:
+            client = self._client
+            if client is None:
+                client = await stack.enter_async_context(_client_of(plan))
+            self._engine = self._make_engine(
+                ledger,
+                stack.enter_context(
+                    closing(_open_bodies(plan, lambda name, owner: ledger.call(frontier.claim, name, owner)))
+                ),
+                client,
+                clock,
+            )
+            if self.is_stopping:  # asked before there was an engine to ask
+                self._engine.stop()
+            failure: Exception | None = None
+            async with anyio.create_task_group() as helpers:
+                helpers.start_soon(self._keep_committing, ledger)
+                helpers.start_soon(self._enforce_grace)
+                try:
+                    await self._engine.run()
+                except Exception as error:
+                    failure = error  # raised below, where no task group wraps it
+                finally:
+                    await self._commit(ledger)
+                helpers.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
+
+    def _make_engine(
+        self, ledger: Ledger, bodies: BodyKeeper, client: HTTPClient, clock: Callable[[], float]
+    ) -> Engine:
+        plan, stats = self.plan, self.stats
+        recorder = Recorder(plan.run_id, plan.name, plan.worker, time.time() - clock())
+        fetcher = Fetcher(
+            client,
+            clock=clock,
+            build=lambda result: build_request(client, result.target.item),
+            follow_redirects=plan.follow_redirects,
+            bodies=bodies,
+            naming=lambda result: (result.target.item.path, result.target.fp),
+        )
+
+        async def attempt(result: Result) -> None:
+            stats.start_attempt(result.attempts + 1)
+            if result.attempts:
+                stats.waiting -= 1
+            try:
+                await fetcher.attempt(result)
+            except BaseException:
+                stats.in_flight -= 1  # cancelled: it did not end, it was not made
+                raise
+            stats.end_attempt(result, host_of(result))
+
+        def again(result: Result) -> float | None:
+            wait = wait_before_retry(plan.retry, result, result.target.item.idempotent, random.random)
+            if wait is not None:
+                stats.waiting += 1
+            return wait
+
+        def deliver(result: Result) -> Awaitable[None] | None:
+            if isinstance(result.error, DiskError | MemoryError) and result.error_kind in DISK_KINDS:
+                self._stop_for_disk(output_error(str(plan.body.directory), result.error))
+                return None  # this machine's trouble, not the URL's: it stays pending
+            lease: Lease = result.target
+            stats.finish(result, host_of(result), result.ended)
+            return ledger.record(Finished(lease.id, result.outcome, recorder.record(result, lease.item, lease.fp)))
+
+        return Engine(ledger, attempt=attempt, again=again, deliver=deliver, concurrency=plan.concurrency, clock=clock)
+
+    async def _keep_committing(self, ledger: Ledger) -> None:
+        try:
+            await ledger.keep_committing()
+        except OutputError as error:
+            self._stop_for_disk(error)
+        except Exception as error:
+            assert self._engine is not None
+            self._engine.fail(error)
+
+    async def _commit(self, ledger: Ledger) -> None:
+        """Commit the last records, also while being cancelled."""
+        try:
+            with anyio.CancelScope(shield=True):
+                await ledger.commit()
+        except OutputError as error:
+            self._stop_for_disk(error)
+
+    async def _enforce_grace(self) -> None:
+        """Once stopped, give what is in flight its time, then cancel it."""
+        assert self._engine is not None
+        if self._reason is None:
+            self._stopped = anyio.Event()
+            await self._stopped.wait()
+        if not self._is_aborted:
+            await anyio.sleep(self.plan.grace)
+        self._engine.cancel()
+
+    def _stop_for_disk(self, error: OutputError) -> None:
+        if self._disk_error is None:
+            self._disk_error = error
+        if self._engine is not None:
+            self._engine.cancel()
+
+    # -- before and after ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _open_frontier(self) -> Iterator[tuple[Frontier, list[Sink]]]:
+        """Lock the state, open it and the outputs, and close all of it at the end."""
+        plan = self.plan
+        sinks = [make_sink(output) for output in plan.outputs]
+        if plan.state_dir is None:
+            with closing(MemoryFrontier()) as memory:
+                memory.open(sinks)
+                yield memory, sinks
+            return
+        try:
+            plan.state_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(str(plan.state_dir), error) from error
+        lock = StateLock(plan.state_dir / LOCK_FILE)
+        try:
+            with closing(DatabaseFrontier(plan.state_dir / STATE_FILE, plan.durability)) as database:
+                database.open(sinks)
+                yield database, sinks
+        finally:
+            lock.release()
+
+    def _note_earlier(self, frontier: Frontier) -> None:
+        """Start the counters from what earlier runs on the same state have done."""
+        counts = frontier.counts()
+        self.stats.submitted = sum(counts.values())
+        for outcome in self.stats.counts:
+            self.stats.counts[outcome] = counts[outcome]
+        self.stats.earlier = self.stats.done
+
+    def _verdict(self) -> tuple[RunState, int]:
+        """Say how it ended; a run that was asked to stop but had nothing left to do has finished."""
+        stats = self.stats
+        if self._disk_error is not None:
+            return "stopped", 4
+        if self._reason is not None and (stats.pending or not stats.is_total_known):
+            return ("stopped" if self._reason == "requested" else "interrupted"), _EXIT_CODES[self._reason]
+        return "finished", 1 if stats.failed else 0
+
+    async def _summarise(self, started_at: datetime, now: float, sinks: Sequence[Sink]) -> Outcome:
+        state, exit_code = self._verdict()
+        outputs = await anyio.to_thread.run_sync(
+            lambda: [sink.describe(with_digest=state == "finished") for sink in sinks]
+        )
+        summary = make_summary(self.plan, self.stats.summary(now), state, exit_code, started_at, outputs)
+        message = "" if self._disk_error is None else str(self._disk_error)
+        path = self._summary_path()
+        if path is not None:
+            try:
+                await anyio.to_thread.run_sync(write_summary, path, summary)
+            except OSError as error:
+                message = message or str(output_error(str(path), error))
+                state, exit_code = ("stopped", 4) if state == "finished" else (state, exit_code)
+        return Outcome(state, exit_code, summary, message)
+
+    def _summary_path(self) -> Path | None:
+        """Beside the first output that is a file, else with the state."""
+        for output in self.plan.outputs:
+            if str(output.path) != "-":
+                return output.path.parent / SUMMARY_FILE
+        return None if self.plan.state_dir is None else self.plan.state_dir / SUMMARY_FILE
+
+
+def host_of(result: Result) -> str:
+    """Give host and port of a request as the summary groups by them."""
+    if result.request is None:
+        return "(invalid)"
+    try:
+        return result.request.url.origin.netloc.decode("ascii", "replace")
+    except ValueError:
+        return "(invalid)"
+
+
+def build_request(client: HTTPClient, item: Item) -> Request:
+    """Make the request for an item; a plain GET takes the client's short way.
+
+    Raises:
+        InvalidURL: The item's URL is none.
+    """
+    if not item.headers and item.body is None:
+        return client.build_request(item.method, item.url)
+    return client.build_request(item.method, item.url, headers=list(item.headers), content=item.body)
+
+
+def _client_of(plan: Plan) -> AsyncClient:
+    return make_client(
+        plan.client,
+        plan.timeout,
+        plan.concurrency,
+        max_redirects=plan.max_redirects,
+        max_response_size=plan.body.max_size,
+    )
+
+
+def _open_bodies(plan: Plan, claim: Claim) -> BodyKeeper:
+    try:
+        return open_bodies(plan.body, claim)
+    except OSError as error:
+        raise output_error(str(plan.body.directory), error) from error

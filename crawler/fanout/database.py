@@ -1,0 +1,411 @@
+"""The durable frontier: one SQLite file, written by one thread in batches.
+
+    requests   every request of the job: fingerprint (unique: dedupe), what to send, state, the commit that settled it
+    commits    per commit and output: the offset up to which records are vouched for
+    names      file names of bodies and whose they are
+    meta       format, counters, how far the input was read
+
+A commit writes the records to the outputs first, then states, offsets and counters in one transaction. At the start
+the outputs are cut to the last committed offset. If an output is *shorter* than that (a power cut can lose what was
+only handed to the system), the newest commits are undone until the offsets fit, and their requests are pending again.
+
+Each batch is one statement that takes or gives one JSON array. Row by row, SQLite would let go of the interpreter's
+lock at each row and wait up to 5 ms to get it back from a busy event loop: 500 rows then take a second instead of 2
+ms.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import sqlite3
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import orjson
+
+from crawler.fanout.errors import StateDamaged, output_error, state_error
+from crawler.fanout.frontier import Added, Finished, Lease
+from crawler.fanout.ids import fingerprint
+from crawler.fanout.plan import Item
+from crawler.fanout.sinks import Sink, cut_back, marks_of, write_records
+from crawler.fanout.stats import OUTCOMES
+
+APPLICATION_ID: Final = 0x43524C52  # "CRLR", so that `file` and we recognise the file
+FORMAT: Final = 1
+
+_STATES: Final = {outcome: number for number, outcome in enumerate(OUTCOMES, start=2)}  # 0 is pending
+
+_SCHEMA: Final = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY,
+    fp_high INTEGER NOT NULL,      -- the fingerprint as two numbers, as JSON has no bytes
+    fp_low INTEGER NOT NULL,
+    rank INTEGER NOT NULL,         -- minus the priority: small ones first
+    state INTEGER NOT NULL DEFAULT 0,
+    commit_id INTEGER,             -- the commit that settled it
+    reading INTEGER NOT NULL,      -- the latest reading of the input that named it
+    url TEXT NOT NULL,
+    key TEXT,
+    extra TEXT,                    -- whatever else an item has, as JSON
+    UNIQUE (fp_high, fp_low)
+);
+CREATE INDEX pending ON requests (rank, id) WHERE state = 0;
+CREATE TABLE commits (output TEXT, id INTEGER, offset INTEGER NOT NULL, rows INTEGER NOT NULL,
+                      PRIMARY KEY (output, id)) WITHOUT ROWID;
+CREATE TABLE names (name TEXT PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+_ADD: Final = """
+INSERT INTO requests (fp_high, fp_low, rank, reading, url, key, extra)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), ?1,
+       json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+FROM json_each(?2) WHERE true
+ON CONFLICT (fp_high, fp_low) DO UPDATE SET reading = ?1 WHERE reading < ?1
+"""
+
+_LEASE: Final = """
+SELECT json_group_array(json_array(id, fp_high, fp_low, rank, url, key, extra)) FROM (
+    SELECT id, fp_high, fp_low, rank, url, key, extra FROM requests
+    WHERE state = 0 AND (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?)
+"""
+
+_SETTLE: Final = """
+UPDATE requests SET state = ?, commit_id = ? WHERE state = 0 AND id IN (SELECT value FROM json_each(?))
+"""
+
+_START: Final = (-(2**62), 0)  # before every (rank, id)
+
+
+class DatabaseFrontier:
+    """The requests of one job in a file.
+
+    Args:
+        path: The file; made if it does not exist.
+        durability: `full` waits for the disk at each commit; `batch` leaves that to SQLite's checkpoints.
+
+    Raises:
+        StateDamaged: There is a file that is no state of ours, of a newer version, or broken.
+        OutputError: It cannot be made.
+    """
+
+    def __init__(self, path: Path, durability: Literal["batch", "full"] = "batch") -> None:
+        self._path = path
+        self._is_durable = durability == "full"
+        self._sinks: Sequence[Sink] = ()
+        self._leased: set[int] = set()
+        self._cursor: tuple[int, int] = _START  # everything pending up to here is leased
+        try:
+            if not path.exists():
+                _create(path)
+            self._db = _connect(path, durability)
+        except OSError as error:
+            raise output_error(str(path), error) from error
+        except sqlite3.Error as error:
+            raise state_error(path, error) from error
+        meta = self._meta()
+        self._counts: dict[str, int] = orjson.loads(meta["counts"])
+        self._input_id = meta["input_id"]
+        self._input_rows: int = meta["input_rows"]
+        self._is_input_done = bool(meta["input_done"])
+        self._reading: int = meta["reading"]
+        self._commit_id: int = meta["commit_id"]
+
+    # -- beginning ----------------------------------------------------------------------------------------------------
+
+    def open(self, sinks: Sequence[Sink]) -> None:
+        """Bring list and outputs to the same state; see the module's text."""
+        sizes = [self._check_size(sink) for sink in sinks]
+        for sink in sinks:
+            try:
+                sink.open()
+            except OSError as error:
+                raise output_error(sink.name, error) from error
+        self._sinks = sinks
+        with self._transaction():
+            for sink, size in zip(sinks, sizes, strict=True):
+                self._db.execute("INSERT OR IGNORE INTO commits VALUES (?, 0, ?, 0)", (sink.name, size or 0))
+            short = [
+                (sink, size)
+                for sink, size in zip(sinks, sizes, strict=True)
+                if size is not None and size < self._committed(sink)[0]
+            ]
+            if short:
+                self._undo_commits(short)
+        for sink in sinks:
+            try:
+                sink.cut(*self._committed(sink))
+            except OSError as error:
+                raise output_error(sink.name, error) from error
+
+    def _check_size(self, sink: Sink) -> int | None:
+        size = sink.size()
+        rows = self._committed(sink)[1]
+        if size is None and rows and sink.name != "-":
+            raise StateDamaged(
+                f"{sink.name} is gone, but {self._path} counts {rows} records in it; "
+                "put it back, or begin anew with --fresh"
+            )
+        return size
+
+    def _committed(self, sink: Sink) -> tuple[int, int]:
+        row = self._db.execute(
+            "SELECT offset, rows FROM commits WHERE output = ? ORDER BY id DESC LIMIT 1", (sink.name,)
+        ).fetchone()
+        return row or (0, 0)
+
+    def _undo_commits(self, short: Sequence[tuple[Sink, int]]) -> None:
+        """Go back to the newest commit whose records are all there; what was settled since is pending again."""
+        newest = self._commit_id
+        for sink, size in short:
+            row = self._db.execute(
+                "SELECT max(id) FROM commits WHERE output = ? AND offset <= ?", (sink.name, size)
+            ).fetchone()
+            newest = min(newest, row[0] or 0)
+        rows = self._db.execute(
+            "SELECT state, count(*) FROM requests WHERE commit_id > ? GROUP BY state", (newest,)
+        ).fetchall()
+        for state, n in rows:
+            self._count(OUTCOMES[state - 2], -n)
+        self._db.execute("UPDATE requests SET state = 0, commit_id = NULL WHERE commit_id > ?", (newest,))
+        self._db.execute("DELETE FROM commits WHERE id > ?", (newest,))
+        self._save(counts=orjson.dumps(self._counts).decode())
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of requests by outcome, and under `pending` those without one."""
+        return dict(self._counts)
+
+    # -- the input ----------------------------------------------------------------------------------------------------
+
+    def begin_input(self, input_id: str | None) -> int | None:
+        """Give how many rows of the input to skip; `None` if it was read to its end already."""
+        if input_id is not None and input_id == self._input_id:
+            return None if self._is_input_done else self._input_rows
+        self._input_id, self._input_rows, self._is_input_done = input_id, 0, False
+        self._reading += 1
+        with self._transaction():
+            self._save(input_id=input_id, input_rows=0, input_done=0, reading=self._reading)
+        return 0
+
+    def add(self, items: Sequence[Item]) -> Added:
+        """Add a batch of input rows; each request is kept once."""
+        rows = _encode([_row(item) for item in items])
+        with self._transaction():
+            before = self._last_id()
+            changed = self._db.execute(_ADD, (self._reading, rows)).rowcount
+            new = self._last_id() - before
+            self._input_rows += len(items)
+            self._counts["pending"] += new
+            self._save(counts=orjson.dumps(self._counts).decode(), input_rows=self._input_rows)
+        if min((-item.priority for item in items), default=0) < self._cursor[0]:
+            self._cursor = _START  # one of them goes before what is leased
+        return Added(new, len(items) - changed)
+
+    def end_input(self) -> None:
+        """Note that the input was read to its end."""
+        self._is_input_done = True
+        with self._transaction():
+            self._save(input_done=1)
+
+    def _last_id(self) -> int:
+        row = self._db.execute("SELECT max(id) FROM requests").fetchone()
+        return row[0] or 0
+
+    # -- leases and outcomes ------------------------------------------------------------------------------------------
+
+    def lease(self, n: int) -> list[Lease]:
+        """Hand out up to `n` pending requests, by priority, then in input order."""
+        leases: list[Lease] = []
+        while len(leases) < n:
+            with self._translated():
+                row = self._db.execute(_LEASE, (*self._cursor, n - len(leases))).fetchone()
+            found = orjson.loads(row[0])
+            if not found:
+                break
+            for number, high, low, rank, url, key, extra in found:
+                self._cursor = (rank, number)
+                if number not in self._leased:
+                    self._leased.add(number)
+                    leases.append(Lease(number, struct.pack(">qq", high, low), _item(url, key, rank, extra)))
+        return leases
+
+    def give_back(self, leases: Sequence[Lease]) -> None:
+        """Make leased requests pending again."""
+        self._leased.difference_update(lease.id for lease in leases)
+        self._cursor = _START
+
+    def commit(self, finished: Sequence[Finished]) -> None:
+        """Write records to the outputs and store the outcomes: all of it, or nothing."""
+        marks, counts = marks_of(self._sinks), dict(self._counts)
+        try:
+            with self._transaction():
+                self._write_records(finished)
+                for outcome in {one.outcome for one in finished}:
+                    self._settle(outcome, [one.id for one in finished if one.outcome == outcome])
+                self._save(counts=orjson.dumps(self._counts).decode(), commit_id=self._commit_id + 1)
+        except BaseException:
+            self._counts = counts
+            cut_back(self._sinks, marks)
+            raise
+        self._commit_id += 1
+        self._leased.difference_update(one.id for one in finished)
+
+    def _write_records(self, finished: Sequence[Finished]) -> None:
+        write_records(self._sinks, [one.record for one in finished])
+        for sink in self._sinks:
+            if self._is_durable:
+                sink.sync()
+            mark = (sink.name, self._commit_id + 1, sink.offset, sink.rows)
+            self._db.execute("INSERT INTO commits VALUES (?, ?, ?, ?)", mark)
+
+    def _settle(self, outcome: str, ids: list[int]) -> None:
+        values = (_STATES[outcome], self._commit_id + 1, orjson.dumps(ids).decode())
+        settled = self._db.execute(_SETTLE, values).rowcount
+        if settled != len(ids):
+            raise StateDamaged(f"{self._path}: {len(ids) - settled} of {len(ids)} requests had an outcome already")
+        self._count(outcome, settled)
+
+    def _count(self, outcome: str, n: int) -> None:
+        self._counts[outcome] += n
+        self._counts["pending"] -= n
+
+    def claim(self, name: str, owner: bytes) -> bool:
+        """Reserve a file name for a request; whether it is that request's now."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (name, owner))
+            row = self._db.execute("SELECT owner FROM names WHERE name = ?", (name,)).fetchone()
+        return bool(row[0] == owner)
+
+    def close(self) -> None:
+        """Close the file; what is leased is pending again, as no lease was ever written."""
+        for sink in self._sinks:
+            sink.close()
+        self._db.close()
+
+    # -- SQLite -------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise state_error(self._path, error) from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, OSError):
+                    raise output_error(str(self._path.parent), error) from error
+                raise
+
+    def _meta(self) -> dict[str, Any]:
+        with self._translated():
+            return dict(self._db.execute("SELECT name, value FROM meta").fetchall())
+
+    def _save(self, **values: object) -> None:
+        for name, value in values.items():
+            self._db.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
+
+
+def _create(path: Path) -> None:
+    """Make an empty state under another name, then rename: a state file is never seen half made."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    db = sqlite3.connect(new, isolation_level=None)
+    try:
+        db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        counts = orjson.dumps(dict.fromkeys(("pending", *OUTCOMES), 0)).decode()
+        meta = {"counts": counts, "input_id": None, "input_rows": 0, "input_done": 0, "reading": 0, "commit_id": 0}
+        db.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
+    finally:
+        db.close()
+    os.rename(new, path)
+
+
+def _connect(path: Path, durability: str) -> sqlite3.Connection:
+    if path.stat().st_size == 0:
+        raise StateDamaged(f"{path} is empty, which no state of ours ever is; move it away to begin anew")
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        _check(db, path)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
+        db.execute("PRAGMA cache_size = -16384")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise StateDamaged(f"{path} is no state of crawler; choose another state folder")
+    if version > FORMAT:
+        raise StateDamaged(f"{path} was written by a newer crawler (format {version}, this one reads {FORMAT}); update")
+    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StateDamaged(f"{path} is damaged: {verdict}; restore a copy, or move it away to begin anew")
+
+
+# -- items as rows ----------------------------------------------------------------------------------------------------
+
+
+def _row(item: Item) -> list[object]:
+    high, low = struct.unpack(">qq", fingerprint(item))
+    return [high, low, -item.priority, item.url, item.key, _extra(item)]
+
+
+def _extra(item: Item) -> str | None:
+    """Whatever an item has besides URL, key and priority, as JSON text; `None` for a plain GET."""
+    extra: dict[str, object] = {}
+    if item.method != "GET":
+        extra["method"] = item.method
+    if item.headers:
+        extra["headers"] = item.headers
+    if item.body is not None:
+        extra["body"] = base64.b64encode(item.body).decode("ascii")
+    if item.meta:
+        extra["meta"] = item.meta
+    if item.path is not None:
+        extra["path"] = item.path
+    if item.idempotent is not None:
+        extra["idempotent"] = item.idempotent
+    return _encode(extra) if extra else None
+
+
+def _item(url: str, key: str | None, rank: int, extra: str | None) -> Item:
+    item = Item(url, key=key, priority=-rank)
+    if extra is not None:
+        given = orjson.loads(extra)
+        item.method = given.get("method", "GET")
+        item.headers = tuple((name, value) for name, value in given.get("headers", ()))
+        item.body = base64.b64decode(given["body"]) if "body" in given else None
+        item.meta = given.get("meta")
+        item.path = given.get("path")
+        item.idempotent = given.get("idempotent")
+    return item
+
+
+def _encode(value: object) -> str:
+    """JSON text; what `orjson` refuses (integers beyond 64 bits, lone surrogates) takes the slow way."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        import json
+
+        return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode()

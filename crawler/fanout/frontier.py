@@ -1,0 +1,177 @@
+"""The list of all requests of a run and what became of them.
+
+    pending ──lease──▶ leased ──commit──▶ ok | failed | skipped | unchanged | cancelled
+       ▲                 │
+       └── give back, ◀──┘
+           or the end of the process, however it came
+
+A lease is a promise of the running process only, so it is not stored: after a crash whatever has no outcome is pending
+again. Outcomes and the offsets of the records that tell them are stored in one transaction. At every moment, also
+after a crash: submitted = pending (leased ones included) + outcomes.
+
+Frontiers are blocking and belong to one thread at a time; the run calls them in a worker thread, in batches. The one
+in memory here serves runs without a state folder and is the model the durable one (`database`) is tested against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import NamedTuple, Protocol
+
+from crawler.fanout.errors import output_error
+from crawler.fanout.ids import fingerprint
+from crawler.fanout.plan import Item
+from crawler.fanout.record import Record
+from crawler.fanout.sinks import Sink, write_records
+from crawler.fanout.stats import OUTCOMES
+
+
+@dataclass(slots=True)
+class Lease:
+    """A request handed out for fetching; not frozen, for speed.
+
+    Attributes:
+        id: Its number in the frontier.
+        fp: Its fingerprint.
+        item: What to fetch.
+    """
+
+    id: int
+    fp: bytes
+    item: Item
+
+
+class Finished(NamedTuple):
+    """A request with its final outcome and the record that tells it."""
+
+    id: int
+    outcome: str
+    record: Record
+
+
+class Added(NamedTuple):
+    """What became of a batch of input rows: new ones, and those that named a request of this input already."""
+
+    new: int
+    duplicates: int
+
+
+class Frontier(Protocol):
+    """What a run needs of its list of requests."""
+
+    def open(self, sinks: Sequence[Sink]) -> None:
+        """Bring list and outputs to the same state: what no commit vouches for is cut off the outputs.
+
+        Raises:
+            StateDamaged: That cannot be done.
+            OutputError: The disk refuses.
+        """
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of requests by outcome, and under `pending` those without one."""
+
+    def begin_input(self, input_id: str | None) -> int | None:
+        """Begin to read the input: give how many rows to skip, as they were added before; `None` if all were."""
+
+    def add(self, items: Sequence[Item]) -> Added:
+        """Add a batch of input rows; each request is kept once."""
+
+    def end_input(self) -> None:
+        """Note that the input was read to its end."""
+
+    def lease(self, n: int) -> list[Lease]:
+        """Hand out up to `n` pending requests, by priority, then in input order."""
+
+    def give_back(self, leases: Sequence[Lease]) -> None:
+        """Make leased requests pending again."""
+
+    def commit(self, finished: Sequence[Finished]) -> None:
+        """Write records to the outputs and store the outcomes: all of it, or nothing.
+
+        Raises:
+            OutputError: The disk refused; the requests are still leased.
+        """
+
+    def claim(self, name: str, owner: bytes) -> bool:
+        """Reserve a file name for a request; whether it is that request's now."""
+
+    def close(self) -> None:
+        """Let go of files; what is leased is pending again."""
+
+
+class MemoryFrontier:
+    """A frontier that ends with its process: about 300 bytes per pending request, 80 per finished one."""
+
+    def __init__(self) -> None:
+        self._sinks: Sequence[Sink] = ()
+        self._known: set[bytes] = set()
+        self._pending: list[tuple[int, int, bytes, Item]] = []  # a heap: -priority, number, …
+        self._leased: set[int] = set()
+        self._outcomes = dict.fromkeys(OUTCOMES, 0)
+        self._names: dict[str, bytes] = {}
+        self._number = 0
+
+    def open(self, sinks: Sequence[Sink]) -> None:
+        """Nothing is known of earlier records, so they stay and new ones are appended."""
+        for sink in sinks:
+            try:
+                sink.open()
+            except OSError as error:
+                raise output_error(sink.name, error) from error
+        self._sinks = sinks
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of requests by outcome, and under `pending` those without one."""
+        return {"pending": len(self._pending) + len(self._leased), **self._outcomes}
+
+    def begin_input(self, input_id: str | None) -> int | None:
+        """Everything has to be read."""
+        return 0
+
+    def add(self, items: Sequence[Item]) -> Added:
+        """Add a batch of input rows; each request is kept once."""
+        before = self._number
+        for item in items:
+            fp = fingerprint(item)
+            if fp not in self._known:
+                self._known.add(fp)
+                self._number += 1
+                heappush(self._pending, (-item.priority, self._number, fp, item))
+        new = self._number - before
+        return Added(new, len(items) - new)
+
+    def end_input(self) -> None:
+        """Nothing to note."""
+
+    def lease(self, n: int) -> list[Lease]:
+        """Hand out up to `n` pending requests, by priority, then in input order."""
+        leases: list[Lease] = []
+        while self._pending and len(leases) < n:
+            _, number, fp, item = heappop(self._pending)
+            self._leased.add(number)
+            leases.append(Lease(number, fp, item))
+        return leases
+
+    def give_back(self, leases: Sequence[Lease]) -> None:
+        """Make leased requests pending again."""
+        for lease in leases:
+            self._leased.remove(lease.id)
+            heappush(self._pending, (-lease.item.priority, lease.id, lease.fp, lease.item))
+
+    def commit(self, finished: Sequence[Finished]) -> None:
+        """Write records to the outputs and count the outcomes."""
+        write_records(self._sinks, [one.record for one in finished])
+        for one in finished:
+            self._leased.remove(one.id)
+            self._outcomes[one.outcome] += 1
+
+    def claim(self, name: str, owner: bytes) -> bool:
+        """Reserve a file name for a request."""
+        return self._names.setdefault(name, owner) == owner
+
+    def close(self) -> None:
+        """Close the outputs."""
+        for sink in self._sinks:
+            sink.close()

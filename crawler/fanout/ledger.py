@@ -1,0 +1,251 @@
+"""Between the event loop and the blocking frontier: batches in, batches out, never a stall.
+
+    input ──rows──▶ add ┐                                   ┌ record ◀── deliver ◀── workers
+                        ├─ one thread at a time ─ frontier ─┤
+    workers ◀── lease ──┘                                   └ commit, at least every 200 ms
+
+The loop's side keeps a small stock of leases and a small pile of finished records; everything that may block goes to a
+worker thread, one call at a time. If the disk cannot keep up, the pile is full and the workers wait: that is the
+back-pressure from the disk to the network.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from itertools import islice
+from typing import Final, Protocol, TypeVar, TypeVarTuple
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from crawler.fanout.frontier import Finished, Frontier
+from crawler.fanout.plan import Item
+from crawler.fanout.result import Result
+from crawler.fanout.stats import Stats
+
+ADD_BATCH: Final = 500
+COMMIT_BATCH: Final = 500
+COMMIT_INTERVAL_S: Final = 0.2
+MAX_PILE: Final = 4 * COMMIT_BATCH
+"""Finished records that may wait for their commit; with so many, workers wait for the disk."""
+
+MAX_AHEAD: Final = 100_000
+"""Pending requests up to which the input is read ahead; it sleeps until they are fewer."""
+
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
+
+
+class Ledger:
+    """The run's books: a source of work for the engine, and the place where finished work is recorded.
+
+    Args:
+        frontier: Used by this ledger alone from now on.
+        items: The input.
+        input_id: See `Plan.input_id`.
+        stats: Told what is known of the input.
+        clock: Monotonic seconds.
+        concurrency: That many leases at least are kept in stock.
+    """
+
+    def __init__(
+        self,
+        frontier: Frontier,
+        items: Iterable[Item] | AsyncIterable[Item],
+        *,
+        input_id: str | None,
+        stats: Stats,
+        clock: Callable[[], float],
+        concurrency: int,
+    ) -> None:
+        self._frontier = frontier
+        self._items = items
+        self._input_id = input_id
+        self._stats = stats
+        self._clock = clock
+        self._low = concurrency
+        self._lease_batch = max(256, 2 * concurrency)
+        self._one_at_a_time = anyio.CapacityLimiter(1)
+        self._stock: deque[Result] = deque()
+        self._unleased = 0  # pending requests that are not leased
+        self._is_read = False
+        self._restock = Signal()  # the stock is low, or there is more to lease
+        self._read_on = Signal()  # there is room for more input
+        self._pile: list[Finished] = []
+        self._pile_full = Signal()
+        self._pile_taken: anyio.Event | None = None
+
+    async def call(self, function: Callable[[*_Args], _T], *args: *_Args) -> _T:
+        """Run a blocking function of the frontier in a thread; never two at once, never abandoned half way."""
+        return await anyio.to_thread.run_sync(function, *args, limiter=self._one_at_a_time)
+
+    # -- the source of the engine -------------------------------------------------------------------------------------
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every request was handed out and the input has no more."""
+        return self._is_read and not self._unleased and not self._stock
+
+    def take(self) -> Result | None:
+        """Give a leased request as a result to be filled, if one is in stock; its target is the `Lease`."""
+        stock = self._stock
+        if len(stock) <= self._low:
+            self._restock.set()
+        return stock.popleft() if stock else None
+
+    async def feed(self, wake: Callable[[], None]) -> None:
+        """Read the input and keep leases in stock until there is nothing left of either."""
+        self._unleased = self._frontier.counts()["pending"]
+        skip = await self.call(self._frontier.begin_input, self._input_id)
+        async with anyio.create_task_group() as group:
+            if skip is None:
+                self._note_end_of_input()
+            elif isinstance(self._items, AsyncIterable):
+                group.start_soon(self._read, AsyncRows(self._items, group), skip)
+            else:
+                group.start_soon(self._read, SyncRows(self._items, self.call), skip)
+            await self._keep_stocked(wake)
+
+    async def _keep_stocked(self, wake: Callable[[], None]) -> None:
+        while not (self._is_read and not self._unleased):
+            if len(self._stock) > self._low or not self._unleased:
+                await self._restock.wait()
+                continue
+            leases = await self.call(self._frontier.lease, self._lease_batch)
+            self._unleased -= len(leases)
+            self._read_on.set()
+            now = self._clock()
+            for lease in leases:
+                self._stock.append(Result(lease, lease.id, lease.item.key, now))
+                wake()
+
+    async def _read(self, rows: Rows, skip: int) -> None:
+        """Move the input into the frontier, in batches, as far ahead as is useful."""
+        while batch := await rows.next():
+            if skip:
+                batch, skip = batch[skip:], max(0, skip - len(batch))
+            if batch:
+                added = await self.call(self._frontier.add, batch)
+                self._unleased += added.new
+                self._stats.submitted += added.new
+                self._stats.duplicates += added.duplicates
+                self._restock.set()
+            while self._unleased >= MAX_AHEAD:
+                await self._read_on.wait()
+        await self.call(self._frontier.end_input)
+        self._note_end_of_input()
+
+    def _note_end_of_input(self) -> None:
+        self._is_read = True
+        self._stats.is_total_known = True
+        self._restock.set()
+
+    # -- finished work ------------------------------------------------------------------------------------------------
+
+    def record(self, finished: Finished) -> Awaitable[None] | None:
+        """Take a finished request; gives something to await when the disk is behind."""
+        pile = self._pile
+        pile.append(finished)
+        if len(pile) < COMMIT_BATCH:
+            return None
+        self._pile_full.set()
+        if len(pile) < MAX_PILE:
+            return None
+        if self._pile_taken is None:
+            self._pile_taken = anyio.Event()
+        return self._pile_taken.wait()
+
+    async def keep_committing(self) -> None:
+        """Commit what is finished, every 200 ms or 500 records; runs until cancelled or the disk fails.
+
+        Raises:
+            OutputError: The disk refused a commit.
+        """
+        while True:
+            with anyio.move_on_after(COMMIT_INTERVAL_S):
+                await self._pile_full.wait()
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Commit what is finished now."""
+        if not self._pile:
+            return
+        pile, self._pile = self._pile, []
+        if self._pile_taken is not None:
+            self._pile_taken.set()
+            self._pile_taken = None
+        with anyio.CancelScope(shield=True):
+            await self.call(self._frontier.commit, pile)
+
+
+class Signal:
+    """Something to wait for that may happen again and again; for one waiting task."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._event: anyio.Event | None = None
+
+    def set(self) -> None:
+        """Wake the waiting task, or let the next wait end at once."""
+        self._is_set = True
+        if self._event is not None:
+            self._event.set()
+
+    async def wait(self) -> None:
+        """Wait for the next `set`, or take the one that came since the last wait."""
+        if not self._is_set:
+            self._event = anyio.Event()
+            try:
+                await self._event.wait()
+            finally:
+                self._event = None
+        self._is_set = False
+
+
+class Rows(Protocol):
+    """The input in batches."""
+
+    async def next(self) -> list[Item]:
+        """Give the next rows, at least one and at most `ADD_BATCH`; none at the end."""
+
+
+class SyncRows:
+    """An ordinary iterable, iterated in the worker thread, since it may read files."""
+
+    def __init__(self, items: Iterable[Item], call: Callable[..., Awaitable[list[Item]]]) -> None:
+        self._items = iter(items)
+        self._call = call
+
+    async def next(self) -> list[Item]:
+        """Give the next rows."""
+        return await self._call(lambda: list(islice(self._items, ADD_BATCH)))
+
+
+class AsyncRows:
+    """An async iterable, read by a task of its own, so that the first rows need not wait for a full batch."""
+
+    def __init__(self, items: AsyncIterable[Item], group: TaskGroup) -> None:
+        self._arrived: list[Item] = []
+        self._came = Signal()
+        self._taken = Signal()
+        self._has_ended = False
+        group.start_soon(self._read, items)
+
+    async def next(self) -> list[Item]:
+        """Give what has arrived, waiting for the first row of it."""
+        while not self._arrived and not self._has_ended:
+            await self._came.wait()
+        batch, self._arrived = self._arrived, []
+        self._taken.set()
+        return batch
+
+    async def _read(self, items: AsyncIterable[Item]) -> None:
+        async for item in items:
+            self._arrived.append(item)
+            self._came.set()
+            while len(self._arrived) >= ADD_BATCH:
+                await self._taken.wait()
+        self._has_ended = True
+        self._came.set()
