@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from crawler.cli.exits import CommandError
 
-_PORT_FILE: Final = "testbed-port"
+PORT_FILE: Final = "testbed-port"
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def _remembered_port(state_dir: Path | None) -> int:
     if state_dir is None:
         return 0
     try:
-        return int((state_dir / _PORT_FILE).read_text(encoding="ascii"))
+        return int((state_dir / PORT_FILE).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
 
@@ -57,4 +57,4 @@ def _remembered_port(state_dir: Path | None) -> int:
 def _remember_port(state_dir: Path, port: int | None) -> None:
     with contextlib.suppress(OSError):  # the run itself finds out whether the folder can be written, and says so
         state_dir.mkdir(parents=True, exist_ok=True)
-        (state_dir / _PORT_FILE).write_text(f"{port}\n", encoding="ascii")
+        (state_dir / PORT_FILE).write_text(f"{port}\n", encoding="ascii")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crawler.cli.bed import testbed_for_run
 from crawler.cli.exits import CommandError, complain, silence_stdout
+from crawler.cli.fresh import forget
 from crawler.cli.loop import run_async
 from crawler.cli.progress import Progress, choose_progress, shown
 from crawler.cli.signals import DrainThenAbort, Reason
@@ -21,7 +22,8 @@ from crawler.cli.source import describe
 from crawler.cli.summary import show_summary, view_summary
 from crawler.cli.text import one_line
 from crawler.cli.units import count
-from crawler.fanout import Outcome, Plan, Run, RunError
+from crawler.fanout import Outcome, Plan, Run
+from crawler.fanout.errors import RunError
 from crawler.jobs import Job, JobError
 
 _DRY_RUN_SHOWN = 10
@@ -36,7 +38,7 @@ def execute(job: Job, out: Path | None, *, fresh: bool, as_json: bool, quiet: bo
     with _failures_of_the_engine():
         plan = job.plan(out=out)
         if fresh:
-            _forget(plan)
+            forget(plan)
         with testbed_for_run(job.testbed, plan.state_dir) as testbed_url:
             outcome = run_async(_run(job, plan, testbed_url, quiet=quiet))
     if outcome.message:
@@ -134,7 +136,3 @@ def show_dry_run(job: Job, out: Path | None) -> None:
         print(f"  {item.method} {one_line(job.mask(item.url), 500)}")
     if total > len(first):
         print(f"  … and {count(total - len(first))} more")
-
-
-def _forget(plan: Plan) -> None:
-    """Remove the records and the state of earlier runs; bodies on disk stay until they are written again."""

@@ -179,7 +179,7 @@ def render(stats: Stats, now: float) -> RenderableType:
         Text(f"{count(stats.done)}/{count(stats.submitted)}{'' if known else '…'}", "bold"),
         Text(f"{100 * stats.done // max(stats.submitted, 1)} %" if known else ""),
         Text(rate(stats.rate.now(now)), "cyan"),
-        Text(f"{duration(left)} left" if left is not None else duration(now - stats.started), "dim"),
+        Text(f"{duration(max(1, round(left)))} left" if left is not None else duration(now - stats.started), "dim"),
     )
     lower = Text("  ").join(
         [

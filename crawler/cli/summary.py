@@ -192,13 +192,6 @@ def as_panel(view: SummaryView) -> RenderableType:
     parts: list[RenderableType] = [Text(view.counts, "bold"), Text(), grid]
     if view.errors:
         parts += [Text(), _error_table(view)]
-    if view.next_steps:
-        steps = Table.grid(padding=(0, 2))
-        steps.add_column(style="dim", no_wrap=True)
-        steps.add_column(style="cyan", overflow="fold")
-        for label, command in view.next_steps:
-            steps.add_row(label, Text(command))
-        parts += [Text(), steps]
     return Panel(Group(*parts), title=Text(view.title, f"bold {colour}"), title_align="left", border_style=colour)
 
 
@@ -230,8 +223,13 @@ def show_summary(view: SummaryView, *, to_stderr: bool = False) -> None:
     stream = sys.stderr if to_stderr else sys.stdout
     if stream.isatty():
         from rich.console import Console
+        from rich.text import Text
 
-        Console(file=stream, highlight=False).print(as_panel(view))
+        console = Console(file=stream, highlight=False)
+        console.print(as_panel(view))
+        for label, command in view.next_steps:
+            # Below the frame and never folded, so that it can be copied.
+            console.print(Text.assemble((f"  {label}  ", "dim"), (command, "cyan")), soft_wrap=True)
     else:
         stream.write(as_text(view))
         stream.flush()

@@ -62,7 +62,7 @@ def test_the_panel_has_what_the_text_has() -> None:
     assert isinstance(console.file, io.StringIO)
     drawn = console.file.getvalue()
 
-    for text in ("quickstart: finished", "297 ok, 3 failed", "20× faster", "p99 500 ms", "http_4xx", "--fresh"):
+    for text in ("quickstart: finished", "297 ok, 3 failed", "20× faster", "p99 500 ms", "http_4xx"):
         assert text in drawn
     assert "\x1b[2J" not in drawn
 

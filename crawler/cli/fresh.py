@@ -1,0 +1,46 @@
+"""`crawler run --fresh`: forget the earlier runs of a job."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from crawler.cli.bed import PORT_FILE
+from crawler.fanout import Plan
+from crawler.fanout.errors import output_error
+from crawler.fanout.lock import StateLock
+from crawler.fanout.run import LOCK_FILE, STATE_FILE, SUMMARY_FILE
+
+
+def forget(plan: Plan) -> None:
+    """Remove the state, the records and the summary of earlier runs; bodies stay until they are written again.
+
+    Only files the engine itself writes are removed, never a folder, as both may lie wherever the user said.
+
+    Raises:
+        StateLocked: A run is under way; nothing was removed.
+        OutputError: A file cannot be removed.
+    """
+    with contextlib.ExitStack() as held:
+        if plan.state_dir is not None and plan.state_dir.is_dir():
+            lock = StateLock(plan.state_dir / LOCK_FILE)
+            held.callback(lock.release)
+        for path in _files(plan):
+            try:
+                path.unlink(missing_ok=True)
+            except NotADirectoryError:
+                pass  # the run itself says what is wrong with the folder
+            except OSError as error:
+                raise output_error(str(path), error) from error
+
+
+def _files(plan: Plan) -> Iterator[Path]:
+    if plan.state_dir is not None:
+        for suffix in ("", "-wal", "-shm"):
+            yield plan.state_dir / (STATE_FILE + suffix)
+        yield plan.state_dir / PORT_FILE
+    for output in plan.outputs:
+        yield output.path
+    if plan.outputs:
+        yield plan.outputs[0].path.parent / SUMMARY_FILE
