@@ -81,6 +81,8 @@ class AsyncioHttp1(asyncio.Protocol):
         "number",
     )
 
+    is_shared = False
+
     def __init__(self, pool: Pool, key: Origin, opening: Opening, stream: AsyncioStream, sweeper: Sweeper) -> None:
         self.key = key
         self.capacity = 1

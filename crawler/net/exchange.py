@@ -5,15 +5,19 @@ from __future__ import annotations
 from crawler.errors import NetworkError, RemoteProtocolError, UnsupportedProtocol
 from crawler.models import Request, Response
 from crawler.models.retry import IDEMPOTENT_METHODS
+from crawler.net.http2_request import Unprocessed
 from crawler.net.pool import Pool
 from crawler.net.route import Route
+
+MAX_ATTEMPTS = 20  # of one request; a peer that refuses that many refuses for good
 
 
 async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> Response:
     """Bring `request` to its response, over a connection of `pool`.
 
     A kept-alive connection may be closed by the server at the moment it is used again. Where no byte of an answer came
-    and the request may be repeated, it is sent once more, on another connection.
+    and the request may be repeated, it is sent once more, on another connection. So is, whatever its method, one of
+    which an HTTP/2 peer says that it did nothing for it.
 
     Args:
         whole: Give the response with its whole body; otherwise as soon as its head is there.
@@ -21,12 +25,14 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
     Raises:
         TransportError: By its class and `kind`.
 
-    Source: RFC 9112 §9.3.1 (retrying requests), RFC 9110 §9.2.2 (idempotent methods).
+    Source: RFC 9112 §9.3.1 (retrying requests), RFC 9110 §9.2.2 (idempotent methods), RFC 9113 §8.7.
     """
     key = route.key(request.url.origin)
     if key.scheme not in ("http", "https"):
         raise _unsupported(request)
+    attempts = 0
     while True:
+        attempts += 1
         connection = pool.take(key)
         if connection is None or connection.has_died():
             if connection is not None:
@@ -34,10 +40,12 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
             connection = await pool.lease(key, request)
         try:
             return await connection.exchange(request, whole)
-        except (RemoteProtocolError, NetworkError):
-            stale = connection.is_stale(request)
+        except (RemoteProtocolError, NetworkError) as exc:
+            may_repeat = isinstance(exc, Unprocessed) or (
+                connection.is_stale(request) and request.method in IDEMPOTENT_METHODS
+            )
             connection.cancel(request)
-            if not (stale and request.method in IDEMPOTENT_METHODS and request.can_replay):
+            if not (may_repeat and request.can_replay and attempts < MAX_ATTEMPTS):
                 raise
         except BaseException:  # also cancellation: a connection in mid-exchange is never used again
             connection.cancel(request)

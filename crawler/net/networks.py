@@ -11,6 +11,7 @@ import sys
 
 from crawler.models import Limits, Origin, Request
 from crawler.net.asyncio_http1 import AsyncioHttp1
+from crawler.net.asyncio_http2 import AsyncioHttp2
 from crawler.net.asyncio_stream import AsyncioDialer, AsyncioEvent, AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.blocking import BlockingEvent
@@ -31,8 +32,7 @@ class AsyncioConnector:
     """Opens connections on one event loop of asyncio."""
 
     def __init__(self, route: Route, loop: asyncio.AbstractEventLoop, cache: AddressCache) -> None:
-        self.may_share = False
-        self.pool: Pool
+        self.may_share = route.http2
         self._route = route
         self._dialer = AsyncioDialer(loop, cache)
         self._loop = loop
@@ -48,7 +48,8 @@ class AsyncioConnector:
             self._sweeper = Sweeper(self._loop, pool.connections)  # type: ignore[arg-type]  # all of this class's making
         opening = await open_connection(self._dialer, self._route, request.url.origin, request)
         assert isinstance(opening.stream, AsyncioStream)
-        return AsyncioHttp1(pool, key, opening, opening.stream, self._sweeper)
+        kind = AsyncioHttp2 if opening.protocol == "h2" else AsyncioHttp1
+        return kind(pool, key, opening, opening.stream, self._sweeper)
 
 
 class PullConnector:

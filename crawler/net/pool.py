@@ -20,6 +20,9 @@ from crawler.net.ledger import WAIT, Leasable, Ledger, Verdict
 class Connection(Leasable, Protocol):
     """A connection that can carry exchanges, as the pool and the script of a request see it."""
 
+    is_shared: bool
+    """Whether it carries many exchanges at once."""
+
     def exchange(self, request: Request, whole: bool) -> Awaitable[Response]:
         """Send `request`, give its response.
 
@@ -150,6 +153,13 @@ class Pool:
         if self.ledger.doomed:
             self._close_doomed()
 
+    def resize(self, connection: Connection, capacity: int) -> None:
+        """A shared connection may carry another number of exchanges at once from now on."""
+        with self.lock:
+            self.ledger.resize(connection, capacity, monotonic())
+        if self.ledger.doomed:
+            self._close_doomed()
+
     def close(self) -> None:
         """Close every connection; exchanges under way fail."""
         self.is_closed = True
@@ -209,7 +219,7 @@ class Pool:
             raise
         self.connections.add(connection)
         with self.lock:
-            self.ledger.opened(connection)
+            self.ledger.opened(connection, is_shared=connection.is_shared)
         return connection
 
     def _close_doomed(self) -> None:

@@ -81,6 +81,8 @@ class PullHttp1:
         "number",
     )
 
+    is_shared = False
+
     def __init__(self, pool: Pool, key: Origin, opening: Opening, stream: Stream, world: World) -> None:
         self.key = key
         self.capacity = 1
