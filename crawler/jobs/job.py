@@ -25,7 +25,7 @@ from crawler.jobs.inputs import InputFile, Row, read_rows
 from crawler.jobs.lines import InputError
 from crawler.jobs.masking import mask_text, shown_tree
 from crawler.jobs.nodes import Map, plain
-from crawler.jobs.requests import RequestMaker, RowError
+from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
 from crawler.models import Timeout
 
@@ -156,7 +156,7 @@ class Job:
                 raise JobError([Finding(Mark(row.place), f"bad row: {exc}")]) from exc
             # With keys of the caller's own, a bare row number could be one of them.
             key = str(row.number) if spec.key is None else row.place
-            return None if spec.on_bad_row == "skip" else _bad_item(row, key, str(exc))
+            return None if spec.on_bad_row == "skip" else _bad_item(row, key, exc)
         return item
 
     def _retry(self) -> RetryPolicy:
@@ -235,10 +235,14 @@ def _refuse_duplicate(key: str, seen: set[int]) -> None:
         seen.add(digest)
 
 
-def _bad_item(row: Row, key: str, problem: str) -> Item:
-    """An item that no client can send, so that the row has its failed record with the reason in it."""
-    text = f"bad row {row.place}: {problem}"
-    return Item(url=text[:500], key=key, meta={**row.fields, "bad_row": text})
+def _bad_item(row: Row, key: str, error: RowError) -> Item:
+    """An item that no client can send, so that the row has its failed record with the reason in its `meta`.
+
+    Its URL is the row's if that is what is wrong. Otherwise it is the reason: the row's own URL might be a good one.
+    """
+    reason = f"{row.place}: {error}"
+    url = error.url if isinstance(error, BadUrl) and error.url else f"bad row {reason}"
+    return Item(url=url[:500], key=key, meta={**row.fields, "bad_row": reason})
 
 
 def _expand_status(statuses: Iterable[int | str]) -> frozenset[int]:

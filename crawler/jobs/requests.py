@@ -26,6 +26,14 @@ class RowError(ValueError):
     """A row that gives no request; the message says why."""
 
 
+class BadUrl(RowError):
+    """A row whose URL is none; `url` is the text."""
+
+    def __init__(self, message: str, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
 class RequestMaker:
     """Makes items of rows.
 
@@ -139,7 +147,7 @@ class RequestMaker:
     def _absolute(self, url: str) -> str:
         problem = url_problem(url, testbed=self._testbed)
         if problem is not None:
-            raise RowError(problem)
+            raise BadUrl(problem, url)
         return self._testbed_url + url if url.startswith("/") else url
 
     def _mapped(self, row: Row) -> dict[str, object]:

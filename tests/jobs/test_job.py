@@ -103,8 +103,9 @@ def test_items_of_a_list(folder: Path) -> None:
     (folder / "list.txt").write_text("http://a/\nnot a url\n# note\nhttp://b/\n")
     items = list(load(folder, "input: {path: list.txt}\n").items())
     assert [item.key for item in items] == ["1", "2", "3"]
-    assert items[1].url == "bad row list.txt:2: 'not a url' has no scheme; write https://not a url"
-    assert items[1].meta == {"url": "not a url", "bad_row": items[1].url}
+    assert items[1].url == "not a url"
+    reason = "list.txt:2: 'not a url' has no scheme; write https://not a url"
+    assert items[1].meta == {"url": "not a url", "bad_row": reason}
     assert items[2].url == "http://b/"
 
 
