@@ -24,6 +24,7 @@ from crawler.cli.text import one_line
 from crawler.cli.units import count
 from crawler.fanout import Outcome, Plan, Run
 from crawler.fanout.errors import RunError
+from crawler.fanout.run import SUMMARY_FILE
 from crawler.jobs import Job, JobError
 
 _DRY_RUN_SHOWN = 10
@@ -43,7 +44,7 @@ def execute(job: Job, out: Path | None, *, fresh: bool, as_json: bool, quiet: bo
             outcome = run_async(_run(job, plan, testbed_url, quiet=quiet))
     if outcome.message:
         complain(outcome.message)
-    _show_outcome(outcome, as_json=as_json, quiet=quiet, to_stderr=_writes_stdout(plan))
+    _show_outcome(outcome, plan, as_json=as_json, quiet=quiet)
     return outcome.exit_code
 
 
@@ -81,26 +82,32 @@ def _failures_of_the_engine() -> Iterator[None]:
         raise CommandError(describe(error)) from error
 
 
-def _writes_stdout(plan: Plan) -> bool:
-    return any(str(output.path) == "-" for output in plan.outputs)
-
-
-def _show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool, to_stderr: bool) -> None:
+def _show_outcome(outcome: Outcome, plan: Plan, *, as_json: bool, quiet: bool) -> None:
     """Print the summary; that its reader went away changes nothing about the run."""
+    stdout_has_records = any(str(output.path) == "-" for output in plan.outputs)
     try:
         if as_json:
             print(json.dumps(outcome.summary, indent=2, ensure_ascii=False))
         elif not quiet:
-            show_summary(view_summary(outcome.summary, _next_steps(outcome)), to_stderr=to_stderr)
+            view = view_summary(outcome.summary, _next_steps(outcome), _places(plan))
+            show_summary(view, to_stderr=stdout_has_records)
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()
 
 
+def _places(plan: Plan) -> list[tuple[str, Path]]:
+    places = []
+    if plan.body.keep == "file" and plan.body.directory is not None:
+        places.append(("bodies", plan.body.directory))
+    if plan.outputs and str(plan.outputs[0].path) != "-":
+        places.append(("summary", plan.outputs[0].path.parent / SUMMARY_FILE))
+    return places
+
+
 def _next_steps(outcome: Outcome) -> list[tuple[str, str]]:
     if outcome.state != "finished":
         return [("go on", _command_line(without="--fresh"))]
-
     return [("again", _command_line(without="--fresh") + " --fresh")]
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crawler.cli.advice import advice
@@ -53,18 +54,24 @@ class SummaryView:
     next_steps: tuple[tuple[str, str], ...]
 
 
-def view_summary(summary: Mapping[str, Any], next_steps: Sequence[tuple[str, str]] = ()) -> SummaryView:
+def view_summary(
+    summary: Mapping[str, Any],
+    next_steps: Sequence[tuple[str, str]] = (),
+    places: Sequence[tuple[str, Path]] = (),
+) -> SummaryView:
     """Choose what of a `crawler.summary/1` object is shown, and how it reads.
 
     Args:
         summary: The object, as in `summary.json`.
         next_steps: Pairs of a short label and a command to copy.
+        places: Further files and folders the run left, each with a label; the records are known from the summary.
     """
     seconds = elapsed_seconds(summary)
     state = str(summary.get("state", ""))
     counts: Mapping[str, int] = summary.get("counts", {})
     errors = _error_lines(summary.get("errors", ()))
     rows = [*_rate_rows(summary, seconds), *_latency_rows(summary), *_output_rows(summary)]
+    rows += [(label, _short_path(str(path))) for label, path in places]
     return SummaryView(
         title=f"{one_line(str(summary.get('job', 'run')), 80)}: {_HEADLINES.get(state, one_line(state, 40))}",
         is_good=state == "finished" and not counts.get("failed", 0),
@@ -98,6 +105,8 @@ def _rate_rows(summary: Mapping[str, Any], seconds: float) -> list[tuple[str, st
     counts: Mapping[str, int] = summary.get("counts", {})
     earlier = int(summary.get("earlier") or 0)
     done_now = sum(counts.values()) - earlier
+    if earlier and not done_now:
+        return [("took", f"{duration(seconds)}; nothing was left to do, earlier runs did it all")]
     rows = []
     took = f"{duration(seconds)} for {count(done_now, 'URL')}"
     if rates := summary.get("rate"):
@@ -112,7 +121,8 @@ def _rate_rows(summary: Mapping[str, Any], seconds: float) -> list[tuple[str, st
     if alone > 0 and seconds > 0 and done_now > 1:
         times = alone / seconds
         faster = f"{times:,.0f}×" if times >= 10 else f"{times:.1f}×"
-        rows.append(("one by one", f"{duration(alone)} for the same list; so this was {faster} faster"))
+        verdict = f"; so this was {faster} faster" if times >= 1.2 else ""
+        rows.append(("one by one", f"{duration(alone)} for the same list{verdict}"))
     return rows
 
 
@@ -144,6 +154,8 @@ def _output_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _short_path(path: str) -> str:
     """Give the path relative to where the user stands, if it lies below."""
+    if path == "-":
+        return "standard output"
     relative = os.path.relpath(path) if os.path.isabs(path) else path
     return one_line(path if relative.startswith("..") else relative, 300)
 
@@ -196,11 +208,10 @@ def as_panel(view: SummaryView) -> RenderableType:
 
 
 def _error_table(view: SummaryView) -> RenderableType:
-    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="dim", expand=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("n", justify="right", no_wrap=True)
     table.add_column("error", style="red", no_wrap=True)
     table.add_column("for example, and what to change", overflow="fold")
