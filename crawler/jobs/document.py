@@ -41,6 +41,7 @@ _FALSE: Final = frozenset({"false", "False", "FALSE"})
 _INT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})")
 _OCT_HEX: Final = re.compile(r"0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_LONG_TAG: Final = re.compile(r"(?<![^\s\[{,])!\S{1024}")
 _INF_NAN: Final = re.compile(r"(?P<sign>[-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
@@ -91,6 +92,7 @@ def parse_document(text: str, source: str) -> tuple[Map | None, list[Finding]]:
     """Parse the text of a job file; as `read_document`."""
     builder = _Builder(source)
     try:
+        _refuse_long_tag(text, source)
         for event in _events(text):
             builder.feed(event)
     except _Unreadable as exc:
@@ -131,6 +133,14 @@ def _read_bounded(path: Path) -> bytes:
         if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
             return b" " * (MAX_FILE_BYTES + 1)
         return file.read(MAX_FILE_BYTES + 1)
+
+
+def _refuse_long_tag(text: str, source: str) -> None:
+    """Refuse a tag of a kilobyte: the library reads tags in quadratic time, 13 s for one that fills the file."""
+    match = _LONG_TAG.search(text)
+    if match is not None:
+        line = text.count("\n", 0, match.start()) + 1
+        raise _Unreadable(Mark(source, line, match.start() - text.rfind("\n", 0, match.start())), "a tag without end")
 
 
 def _events(text: str) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,15 +28,26 @@ class Mark:
         return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
 
 
+MAX_SHOWN_FINDINGS: Final = 100
+"""A file with more is broken as a whole; the rest is only counted."""
+_MAX_MESSAGE_CHARS: Final = 500
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One thing that is wrong (or, as a warning, doubtful) and where it stands."""
+    """One thing that is wrong (or, as a warning, doubtful) and where it stands.
+
+    Attributes:
+        mark: Where.
+        message: A sentence; what it quotes of the file may be long, `str()` is not.
+    """
 
     mark: Mark
     message: str
 
     def __str__(self) -> str:
-        return f"{self.mark}: {self.message}"
+        text = self.message if len(self.message) <= _MAX_MESSAGE_CHARS else self.message[: _MAX_MESSAGE_CHARS - 1] + "…"
+        return f"{self.mark}: {text}"
 
 
 class JobError(Exception):
@@ -47,4 +59,6 @@ class JobError(Exception):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(sorted(set(findings)))
-        super().__init__("\n".join(map(str, self.findings)))
+        lines = [str(finding) for finding in self.findings[:MAX_SHOWN_FINDINGS]]
+        more = len(self.findings) - len(lines)
+        super().__init__("\n".join([*lines, f"and {more} more findings"] if more else lines))

@@ -174,6 +174,13 @@ def test_deep_nesting_is_refused_early(text: str) -> None:
     assert "nested deeper than 50 levels" in finding
 
 
+def test_a_tag_without_end_is_refused() -> None:
+    """The library would take seconds for it; long texts are none."""
+    (finding,) = findings_of("a: 1\nb: [!" + "x" * 1_000_000 + "]\n")
+    assert finding == "job.yaml:2:5: a tag without end"
+    assert findings_of("a: 'http://h/?!" + "x" * 10_000 + "'\n") == []
+
+
 def test_depth_counts_through_aliases() -> None:
     """Aliases cannot build what nesting may not."""
     deep = "[" * 30 + "]" * 30
