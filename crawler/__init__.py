@@ -11,13 +11,16 @@ from crawler.client import AsyncHTTPTransport as AsyncHTTPTransport
 from crawler.client import Auth as Auth
 from crawler.client import BaseTransport as BaseTransport
 from crawler.client import BasicAuth as BasicAuth
+from crawler.client import BearerAuth as BearerAuth
 from crawler.client import Client as Client
 from crawler.client import DigestAuth as DigestAuth
 from crawler.client import FunctionAuth as FunctionAuth
 from crawler.client import HTTPTransport as HTTPTransport
 from crawler.client import MockTransport as MockTransport
 from crawler.client import NetRCAuth as NetRCAuth
+from crawler.client import OAuth2ClientCredentials as OAuth2ClientCredentials
 from crawler.client import WSGITransport as WSGITransport
+from crawler.client import alias_httpx as alias_httpx
 from crawler.client import delete as delete
 from crawler.client import get as get
 from crawler.client import head as head
@@ -68,6 +71,7 @@ from crawler.models import USE_CLIENT_DEFAULT as USE_CLIENT_DEFAULT
 from crawler.models import AsyncByteStream as AsyncByteStream
 from crawler.models import ByteStream as ByteStream
 from crawler.models import Cookies as Cookies
+from crawler.models import EventSource as EventSource
 from crawler.models import Headers as Headers
 from crawler.models import Limits as Limits
 from crawler.models import Origin as Origin
@@ -76,6 +80,7 @@ from crawler.models import QueryParams as QueryParams
 from crawler.models import Request as Request
 from crawler.models import Response as Response
 from crawler.models import Retry as Retry
+from crawler.models import ServerSentEvent as ServerSentEvent
 from crawler.models import SyncByteStream as SyncByteStream
 from crawler.models import Timeout as Timeout
 from crawler.models import codes as codes
@@ -96,6 +101,7 @@ __all__ = [
     "Auth",
     "BaseTransport",
     "BasicAuth",
+    "BearerAuth",
     "ByteStream",
     "Client",
     "CloseError",
@@ -105,6 +111,7 @@ __all__ = [
     "Cookies",
     "DecodingError",
     "DigestAuth",
+    "EventSource",
     "FunctionAuth",
     "HTTPError",
     "HTTPStatusError",
@@ -116,6 +123,7 @@ __all__ = [
     "MockTransport",
     "NetRCAuth",
     "NetworkError",
+    "OAuth2ClientCredentials",
     "Origin",
     "PoolTimeout",
     "ProtocolError",
@@ -134,6 +142,7 @@ __all__ = [
     "Result",
     "Retry",
     "SSEError",
+    "ServerSentEvent",
     "StreamClosed",
     "StreamConsumed",
     "StreamError",
@@ -150,6 +159,7 @@ __all__ = [
     "__description__",
     "__title__",
     "__version__",
+    "alias_httpx",
     "as_completed",
     "codes",
     "create_ssl_context",

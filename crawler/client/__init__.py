@@ -1,5 +1,6 @@
 """The HTTP client: auth, redirects, retries, transports, `Client` and `AsyncClient`, the top-level functions."""
 
+from crawler.client.alias import alias_httpx as alias_httpx
 from crawler.client.api import delete as delete
 from crawler.client.api import get as get
 from crawler.client.api import head as head
@@ -17,6 +18,8 @@ from crawler.client.client import AsyncClient as AsyncClient
 from crawler.client.client import Client as Client
 from crawler.client.digest import DigestAuth as DigestAuth
 from crawler.client.netrc_auth import NetRCAuth as NetRCAuth
+from crawler.client.oauth2 import BearerAuth as BearerAuth
+from crawler.client.oauth2 import OAuth2ClientCredentials as OAuth2ClientCredentials
 from crawler.client.transports import ASGITransport as ASGITransport
 from crawler.client.transports import AsyncBaseTransport as AsyncBaseTransport
 from crawler.client.transports import AsyncHTTPTransport as AsyncHTTPTransport

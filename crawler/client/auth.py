@@ -29,6 +29,10 @@ class Auth:
         """Yield the request to send; each `yield` gives the response to it. Return when satisfied."""
         yield request
 
+    def reads_response_to(self, request: Request) -> bool:
+        """Whether the flow looks at the content of the response to `request`, one of those it yielded."""
+        return self.requires_response_body
+
     def sync_auth_flow(self, request: Request) -> AuthFlow:
         """The flow of the blocking client."""
         if self.requires_request_body:
@@ -37,7 +41,7 @@ class Auth:
         request = next(flow)
         while True:
             response = yield request
-            if self.requires_response_body:
+            if self.reads_response_to(request):
                 response.read()
             try:
                 request = flow.send(response)
@@ -52,7 +56,7 @@ class Auth:
         request = next(flow)
         while True:
             response = yield request
-            if self.requires_response_body:
+            if self.reads_response_to(request):
                 await response.aread()
             try:
                 request = flow.send(response)

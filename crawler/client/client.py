@@ -37,6 +37,7 @@ from crawler.models import (
     Timeout,
     UseClientDefault,
 )
+from crawler.models.sse import DEFAULT_MAX_EVENT_SIZE, EventSource
 from crawler.net import run_blocking
 
 if TYPE_CHECKING:
@@ -603,6 +604,12 @@ def _body(
     return Body(content, data, files, json)
 
 
+def _sse_headers(headers: HeaderTypes | None) -> Headers:
+    merged = Headers({"Accept": "text/event-stream", "Cache-Control": "no-store"})
+    merged.update(headers)
+    return merged
+
+
 class Client(BaseClient[Response, BaseTransport]):
     """An HTTP client that blocks, with connections, cookies and settings shared between its requests.
 
@@ -646,6 +653,53 @@ class Client(BaseClient[Response, BaseTransport]):
             yield response
         finally:
             response.close()
+
+    @contextmanager
+    def sse(
+        self,
+        url: URLTypes,
+        *,
+        method: str = "GET",
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+        max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE,
+    ) -> Iterator[EventSource]:
+        """Ask for server-sent events: iterate what this context manager gives; closed at the end of the block.
+
+        The read timeout counts between two pieces: mostly `timeout=Timeout(5, read=None)` is meant.
+
+        Args:
+            max_event_size: Bytes one event may have, or None.
+            **others: As for `request`.
+
+        Raises:
+            SSEError: On iterating: the response is no event stream, or an event is too large.
+        """
+        with self.stream(
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=_sse_headers(headers),
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        ) as response:
+            yield EventSource(response, max_event_size)
 
     def close(self) -> None:
         """Close the client and its transports; further calls do nothing."""
@@ -712,6 +766,43 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, Response], AsyncBaseTransport])
             yield response
         finally:
             await response.aclose()
+
+    @asynccontextmanager
+    async def sse(
+        self,
+        url: URLTypes,
+        *,
+        method: str = "GET",
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+        max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE,
+    ) -> AsyncIterator[EventSource]:
+        """Ask for server-sent events, see `Client.sse`; iterate what this gives with `async for`."""
+        async with self.stream(
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=_sse_headers(headers),
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        ) as response:
+            yield EventSource(response, max_event_size)
 
     async def aclose(self) -> None:
         """Close the client and its transports; further calls do nothing."""

@@ -18,8 +18,9 @@ from crawler.client.auth import Auth
 from crawler.client.redirects import STATUSES, redirect_request
 from crawler.client.settings import Settings
 from crawler.client.worlds import World
-from crawler.errors import HTTPError, InvalidURL, TooManyRedirects, TransportError
+from crawler.errors import HTTPError, InvalidURL, TooManyRedirects, TransportError, UnsupportedProtocol
 from crawler.models import Request, Response, parse_retry_after
+from crawler.models.url import RelativeURL
 
 logger = logging.getLogger("crawler")
 
@@ -157,10 +158,12 @@ class Script:
         settings = self._settings
         for hook in settings.request_hooks:
             await self._world.run_hook(hook, request)
-        transport = settings.transport_for(request.url)
         started = monotonic()
         try:
+            transport = settings.transport_for(request.url)
             response = await self._world.call(transport, request, whole)
+        except RelativeURL:
+            raise _unsupported(request) from None
         except HTTPError as exc:
             if exc._request is None:
                 exc.request = request
@@ -193,6 +196,13 @@ class Script:
         except BaseException:
             await self._world.close(response)
             raise
+
+
+def _unsupported(request: Request) -> UnsupportedProtocol:
+    """The error for a URL that is relative and stayed so: nobody to ask."""
+    url = request.url
+    missing = "host" if url.scheme else "scheme: write http:// or https://, or set a base_url"
+    return UnsupportedProtocol(f"The URL {str(url)!r} lacks a {missing}.", request=request)
 
 
 def _retry_after(response: Response) -> float | None:

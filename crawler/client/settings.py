@@ -148,7 +148,7 @@ class Settings:
                 return Request.from_template(method, url if isinstance(url, URL) else URL(url), template, options)
         merged_params = self.merge_params(params)
         body = body or Body(None, None, None, None)
-        request = Request(
+        return Request(
             method,
             self.merge_url(url),
             content=body.content,
@@ -157,12 +157,9 @@ class Settings:
             json=body.json,
             params=merged_params,
             headers=self.merge_headers(headers),
+            cookies=self.merge_cookies(cookies),
             extensions=options,
         )
-        jar = self.merge_cookies(cookies)
-        if jar:
-            jar.set_cookie_header(request)
-        return request
 
     def is_plain(self) -> bool:
         """Whether requests get nothing from the client but its headers."""
@@ -200,13 +197,11 @@ class Settings:
         """The client's cookies with the request's laid over."""
         if not cookies:
             return self.cookies
-        import warnings
+        from crawler.models.deprecation import warn_deprecated
 
-        warnings.warn(
+        warn_deprecated(
             "Setting per-request cookies=<...> is deprecated, because it is unclear whether they outlive the request. "
-            "Set them on the client instead.",
-            DeprecationWarning,
-            stacklevel=5,
+            "Set them on the client instead."
         )
         merged = Cookies(self.cookies)
         merged.update(cookies)

@@ -22,6 +22,15 @@ from crawler.net import Done
 Transport = BaseTransport | AsyncBaseTransport
 
 
+def check_origin(request: Request) -> None:
+    """Refuse, whatever the transport, a URL that the network would refuse.
+
+    Raises:
+        InvalidURL: It is relative, or its host cannot be looked up.
+    """
+    _ = request.url.origin
+
+
 class Flow(Protocol):
     """An auth flow, stepped from the script."""
 
@@ -102,6 +111,7 @@ class BlockingWorld:
         """See `World.call`."""
         if type(transport) is HTTPTransport:
             return transport.exchange(request, whole)
+        check_origin(request)
         return Done(transport.handle_request(request))
 
     def read(self, response: Response) -> Done[bytes]:
@@ -164,6 +174,7 @@ class AsyncWorld:
         """See `World.call`."""
         if type(transport) is AsyncHTTPTransport:
             return transport.exchange(request, whole)
+        check_origin(request)
         answer: Coroutine[Any, Any, Response] = transport.handle_async_request(request)
         return answer
 

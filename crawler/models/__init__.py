@@ -22,5 +22,7 @@ from crawler.models.query import QueryParams as QueryParams
 from crawler.models.request import Request as Request
 from crawler.models.response import Response as Response
 from crawler.models.retry_after import parse_retry_after as parse_retry_after
+from crawler.models.sse import EventSource as EventSource
+from crawler.models.sse import ServerSentEvent as ServerSentEvent
 from crawler.models.url import URL as URL
 from crawler.models.url import Origin as Origin

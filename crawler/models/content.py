@@ -295,9 +295,9 @@ def encode_request(
         ValueError: JSON cannot say it (NaN, infinity), or a part's header holds control characters.
     """
     if data is not None and not isinstance(data, Mapping):
-        import warnings
+        from crawler.models.deprecation import warn_deprecated
 
-        warnings.warn("Raw bytes or text go into `content=`; `data=` is for forms.", DeprecationWarning, stacklevel=3)
+        warn_deprecated("Raw bytes or text go into `content=`; `data=` is for forms.")
         return _encode_content(data)
     if content is not None:
         return _encode_content(content)

@@ -531,6 +531,15 @@ class Response:
 
     # -- protocols of Python
 
+    if not TYPE_CHECKING:  # type checkers shall go on saying that a response cannot be awaited
+
+        def __await__(self):
+            """Say what is wrong with `await crawler.get(...)`, a mistake of many tutorials."""
+            raise TypeError(
+                "A Response cannot be awaited: the request was sent by blocking, and this is its response. To await "
+                "requests, use `async with crawler.AsyncClient() as client: response = await client.get(...)`."
+            )
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} [{self.status_code} {self.reason_phrase}]>"
 

@@ -19,10 +19,10 @@ import os
 import ssl
 import sys
 import threading
-import warnings
 from weakref import WeakKeyDictionary
 
 from crawler.errors import ConnectError
+from crawler.models.deprecation import warn_deprecated
 
 CertTypes = str | tuple[str, str] | tuple[str, str, str]
 """A client certificate: PEM file with certificate and key, or (certificate, key), or (certificate, key, password)."""
@@ -70,11 +70,9 @@ def create_ssl_context(
                 "`verify=<str>` cannot be combined with `cert=...`. Build an `ssl.SSLContext`, call its "
                 "`.load_cert_chain()`, and pass it as `verify=<ssl_context>`."
             )
-        warnings.warn(
+        warn_deprecated(
             "`verify=<str>` is deprecated. Use `verify=ssl.create_default_context(cafile=...)` "
-            "or `verify=ssl.create_default_context(capath=...)` instead.",
-            DeprecationWarning,
-            stacklevel=2,
+            "or `verify=ssl.create_default_context(capath=...)` instead."
         )
         return _context_from_path(verify, "verify")
     if verify is True:
@@ -88,11 +86,9 @@ def create_ssl_context(
     else:
         raise TypeError(f"verify must be True, False, an ssl.SSLContext or a str path, not {type(verify).__name__}.")
     if cert:
-        warnings.warn(
+        warn_deprecated(
             "`cert=...` is deprecated. Use `verify=<ssl_context>` instead, "
-            "with `.load_cert_chain()` to configure the certificate chain.",
-            DeprecationWarning,
-            stacklevel=2,
+            "with `.load_cert_chain()` to configure the certificate chain."
         )
         if isinstance(cert, str):
             context.load_cert_chain(cert)
