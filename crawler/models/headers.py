@@ -270,9 +270,10 @@ class HeadTemplate:
         pairs: The fields without `Host`.
         lines: The same as they go on the wire, `Name: value\\r\\n` each.
         host: The value of a `Host` field among the headers, which then goes before the URL's; mostly None.
+        ends_connection: Whether they ask for the connection to be closed.
     """
 
-    __slots__ = ("host", "lines", "pairs")
+    __slots__ = ("ends_connection", "host", "lines", "pairs")
 
     def __init__(self, headers: Headers) -> None:
         """Take the snapshot.
@@ -289,6 +290,13 @@ class HeadTemplate:
             if _BAD_IN_VALUE.search(value) is not None:
                 raise LocalProtocolError(f"Invalid value of the header {name!r}: a line end or NUL within")
         self.lines: bytes = b"".join([b"%b: %b\r\n" % pair for pair in self.pairs])
+        self.ends_connection: bool = ends_connection(headers)
+
+
+def ends_connection(headers: Headers) -> bool:
+    """Whether a `Connection` field says `close` (RFC 9112 §9.6)."""
+    value = headers.get("connection")
+    return value is not None and "close" in value.lower()
 
 
 def _encode(text: str | bytes, encoding: str | None) -> bytes:

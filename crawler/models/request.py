@@ -89,7 +89,8 @@ class Request:
         if cookies:
             from crawler.models.cookies import Cookies
 
-            Cookies(cookies).set_cookie_header(self)
+            jar = cookies if isinstance(cookies, Cookies) else Cookies(cookies)
+            jar.set_cookie_header(self)
         if stream is not None:
             self._stream, self._content = stream, None
             return

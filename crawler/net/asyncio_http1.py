@@ -19,7 +19,7 @@ The states of a connection:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from time import monotonic
 from typing import Any
 
@@ -30,12 +30,12 @@ from crawler.net.asyncio_stream import AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening, proxy_headers
 from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
-from crawler.net.http1_request import request_head
+from crawler.net.http1_request import asks_to_close, request_head
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.stream import AsyncHTTPNetworkStream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
-from crawler.net.upload import ONE_WRITE, BodyFraming, async_chunks
+from crawler.net.upload import ONE_WRITE, BodyFraming, async_chunks, framed
 from crawler.wire import Http1Reader, http1_reader
 
 HIGH_WATER = 256 * 1024  # unread bytes of a streamed body at which the peer is made to wait
@@ -56,6 +56,7 @@ class AsyncioHttp1(asyncio.Protocol):
         "_is_closed",
         "_is_sending",
         "_loop",
+        "_must_close",
         "_network_stream",
         "_opening",
         "_peer",
@@ -104,6 +105,7 @@ class AsyncioHttp1(asyncio.Protocol):
         self._opening: ConnectTiming | None = opening.timing  # None once an exchange has ended well
         self._reader: Http1Reader = http1_reader()
         self._is_closed = False
+        self._must_close = False  # the request asked the server to close after its answer
         self._drained: asyncio.Future[None] | None = None
         # Of the exchange under way:
         self._request: Request | None = None
@@ -126,8 +128,10 @@ class AsyncioHttp1(asyncio.Protocol):
 
     def exchange(self, request: Request, whole: bool) -> Awaitable[Response]:
         """See `Connection.exchange`."""
+        self._request = request  # first, so that whatever goes wrong from here on ends in `cancel`
+        if asks_to_close(request):
+            self._must_close = True
         head = request_head(request, self._proxy_lines)
-        self._request = request
         self._whole = whole
         self._size_limit = request.extensions.get("max_response_size")
         self._received = self._counted = 0
@@ -137,10 +141,10 @@ class AsyncioHttp1(asyncio.Protocol):
         future = self._future = self._loop.create_future()
         body = request.stream
         if isinstance(body, ByteStream) and len(body.body) <= ONE_WRITE:
-            self._transport.write(head + body.body if body.body else head)
+            self._transport.write(head if request.template is not None else head + framed(request, body.body))
             self._expect_by("read")
             return future
-        return self._upload(request, head, future)
+        return self._upload(request, head, async_chunks(body), future)
 
     def cancel(self, request: Request) -> None:
         """See `Connection.cancel`."""
@@ -232,13 +236,15 @@ class AsyncioHttp1(asyncio.Protocol):
 
     # --- sending ---
 
-    async def _upload(self, request: Request, head: bytes, future: asyncio.Future[Response]) -> Response:
+    async def _upload(
+        self, request: Request, head: bytes, chunks: AsyncIterator[bytes], future: asyncio.Future[Response]
+    ) -> Response:
         """Send a body piece by piece, unless the answer comes first; then wait for the answer."""
         framing = BodyFraming(request)
         self._is_sending = True
         self._transport.write(head)
         try:
-            async for chunk in async_chunks(request.stream):
+            async for chunk in chunks:
                 if future.done():
                     break
                 self._transport.write(framing.frame(chunk))
@@ -371,7 +377,7 @@ class AsyncioHttp1(asyncio.Protocol):
         """The response is whole: the connection is free for the next, or of no further use."""
         self._request = self._future = self._body = self._opening = None
         self.deadline = NEVER
-        if self._reader.can_reuse and not self._is_sending and not self._is_closed:
+        if self._reader.can_reuse and not (self._is_sending or self._must_close or self._is_closed):
             self._pool.release(self)
         else:
             self._close()

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from crawler.models import Request
+from crawler.models.headers import ends_connection
 from crawler.wire import encode_request_head
+
+
+def asks_to_close(request: Request) -> bool:
+    """Whether the request says that it is the last on its connection.
+
+    Source: RFC 9112 §9.6: after that a client must not send another.
+    """
+    template = request.template
+    return ends_connection(request.headers) if template is None else template.ends_connection
 
 
 def request_head(request: Request, proxy_lines: list[tuple[bytes, bytes]] | None) -> bytes:

@@ -21,12 +21,12 @@ from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Respons
 from crawler.net.blocking import run_blocking
 from crawler.net.connect import Opening, proxy_headers
 from crawler.net.deadlines import NEVER, deadline_of, timed_out
-from crawler.net.http1_request import request_head
+from crawler.net.http1_request import asks_to_close, request_head
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream, Stream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
-from crawler.net.upload import ONE_WRITE, BodyFraming
+from crawler.net.upload import ONE_WRITE, BodyFraming, framed
 from crawler.wire import Http1Reader, http1_reader
 
 READ_SIZE = 64 * 1024
@@ -61,6 +61,7 @@ class PullHttp1:
         "_first_byte",
         "_is_closed",
         "_is_sending",
+        "_must_close",
         "_opening",
         "_peer",
         "_pool",
@@ -100,6 +101,7 @@ class PullHttp1:
         self._opening: ConnectTiming | None = opening.timing
         self._reader: Http1Reader = http1_reader()
         self._is_closed = False
+        self._must_close = False  # the request asked the server to close after its answer
         self._request: Request | None = None
         self._is_sending = False
         self._size_limit: int | None = None
@@ -114,8 +116,10 @@ class PullHttp1:
 
     async def exchange(self, request: Request, whole: bool) -> Response:
         """See `Connection.exchange`."""
+        self._request = request  # first, so that whatever goes wrong from here on ends in `cancel`
+        if asks_to_close(request):
+            self._must_close = True
         head = request_head(request, self._proxy_lines)
-        self._request = request
         self._size_limit = request.extensions.get("max_response_size")
         self._received = 0
         self._first_byte = 0.0
@@ -160,9 +164,9 @@ class PullHttp1:
         self._is_sending = True
         try:
             if isinstance(body, ByteStream) and len(body.body) <= ONE_WRITE:
-                await self._write(request, head + body.body)
+                await self._write(request, head if request.template is not None else head + framed(request, body.body))
             else:
-                await self._send_pieces(request, head)
+                await self._send_pieces(request, head, self._world.chunks(body))
         except WriteTimeout as exc:
             raise timed_out(request, "write", f"writing to {self.key}") from exc
         except NetworkError:
@@ -172,10 +176,10 @@ class PullHttp1:
             return
         self._is_sending = False
 
-    async def _send_pieces(self, request: Request, head: bytes) -> None:
+    async def _send_pieces(self, request: Request, head: bytes, pieces: AsyncIterator[bytes]) -> None:
         framing = BodyFraming(request)
         await self._write(request, head)
-        async for piece in self._world.chunks(request.stream):
+        async for piece in pieces:
             if self._stream.get_extra_info("is_readable"):
                 return  # the answer came first; the rest is not wanted
             await self._write(request, framing.frame(piece))
@@ -274,7 +278,7 @@ class PullHttp1:
 
     def _end_exchange(self) -> None:
         self._request = self._opening = None
-        if self._reader.can_reuse and not self._is_sending and not self._is_closed:
+        if self._reader.can_reuse and not (self._is_sending or self._must_close or self._is_closed):
             self._pool.release(self)
         else:
             self.abort()

@@ -49,6 +49,16 @@ class BodyFraming:
         return b""
 
 
+def framed(request: Request, body: bytes) -> bytes:
+    """The whole of a body in memory, as the head says; empty ones too, of which a caller's own field may say more.
+
+    Raises:
+        LocalProtocolError: It is longer or shorter than its `Content-Length`.
+    """
+    framing = BodyFraming(request)
+    return framing.frame(body) + framing.end()
+
+
 def async_chunks(stream: SyncByteStream | AsyncByteStream) -> AsyncIterator[bytes]:
     """The pieces of a body for an async network.
 
