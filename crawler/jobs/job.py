@@ -193,6 +193,8 @@ class Job:
         tls = self._model.tls
         return ClientOptions(
             headers=RequestMaker(self._model).client_headers,
+            http1=self._model.http.version != "2",
+            http2=self._model.http.version != "1.1",
             verify=tls.verify,
             ca_file=self._source.base / tls.ca_file if tls.ca_file else None,
             keepalive_expiry=self._model.http.keepalive,

@@ -203,7 +203,7 @@ class Redirects(Section):
 class Http(Section):
     """The protocol."""
 
-    version: Annotated[Literal["auto", "1.1"], choice("auto", "1.1", later=("2",))] = "auto"
+    version: Annotated[Literal["auto", "1.1", "2"], choice("auto", "1.1", "2")] = "auto"
     """In quotes: `"1.1"`."""
     keepalive: Duration = 15.0
     """How long an idle connection is kept."""

@@ -184,9 +184,12 @@ class Ledger(Generic[C]):
         self._probing.get(waiter.key, {}).pop(waiter, None)
 
     def opened(self, connection: C, *, is_shared: bool = False) -> None:
-        """A dial succeeded: `connection` is leased to the one who dialled; further slots are free for others."""
+        """A dial succeeded: `connection` is leased to the one who dialled; further slots are free for others.
+
+        One that was discarded before it came here is not in the books any more.
+        """
         connection.leased = 1
-        if connection.capacity > 1:
+        if connection.capacity > 1 and not connection.is_gone:
             self._ready.setdefault(connection.key, {})[connection] = None
         if not is_shared:
             self._plain[connection.key] = None
@@ -202,7 +205,7 @@ class Ledger(Generic[C]):
     def release(self, connection: C, now: float) -> None:
         """The exchange on `connection` ended, and the connection can carry another."""
         connection.leased -= 1
-        if connection.is_gone or connection.leased >= connection.capacity:
+        if connection.is_gone:
             return
         self._make_ready(connection, now)
         if self._queue:
@@ -236,8 +239,9 @@ class Ledger(Generic[C]):
     # --- inside ---
 
     def _make_ready(self, connection: C, now: float) -> None:
-        self._ready.setdefault(connection.key, {})[connection] = None
-        if not connection.leased:
+        if connection.leased < connection.capacity:
+            self._ready.setdefault(connection.key, {})[connection] = None
+        if not connection.leased:  # even if its capacity is 0: it may have to make room for others
             connection.idle_until = now + self.keepalive_s
             self._idle[connection] = None
 

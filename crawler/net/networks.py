@@ -32,11 +32,14 @@ class AsyncioConnector:
     """Opens connections on one event loop of asyncio."""
 
     def __init__(self, route: Route, loop: asyncio.AbstractEventLoop, cache: AddressCache) -> None:
-        self.may_share = route.http2
         self._route = route
         self._dialer = AsyncioDialer(loop, cache)
         self._loop = loop
         self._sweeper: Sweeper | None = None
+
+    def may_share(self, key: Origin) -> bool:
+        """See `Connector.may_share`."""
+        return self._route.may_be_http2(key)
 
     def event(self) -> Event:
         """See `Connector.event`."""
@@ -56,11 +59,14 @@ class PullConnector:
     """Opens connections that are read, not pushed: blocking ones, and trio's."""
 
     def __init__(self, route: Route, dialer: Dialer, world: World, event: type[Event]) -> None:
-        self.may_share = False
         self._route = route
         self._dialer = dialer
         self._world = world
         self._event = event
+
+    def may_share(self, key: Origin) -> bool:
+        """See `Connector.may_share`."""
+        return False
 
     def event(self) -> Event:
         """See `Connector.event`."""

@@ -64,7 +64,9 @@ class Event(Protocol):
 class Connector(Protocol):
     """Opens connections for a pool, in the way of one world."""
 
-    may_share: bool
+    def may_share(self, key: Origin) -> bool:
+        """Whether a connection to `key` may turn out to carry many exchanges at once."""
+        ...
 
     def event(self) -> Event:
         """A new event."""
@@ -168,7 +170,7 @@ class Pool:
             connection.abort()
 
     async def _grant(self, key: Origin, request: Request) -> Connection | Verdict:
-        may_share = self.connector.may_share
+        may_share = self.connector.may_share(key)
         waiter: PoolWaiter | None = None
         with self.lock:
             grant = self.ledger.lease(key, monotonic(), may_share)

@@ -57,6 +57,10 @@ class Route:
             return self.proxy.url.origin
         return origin
 
+    def may_be_http2(self, key: Origin) -> bool:
+        """Whether a connection for `key` may turn out to speak HTTP/2: by ALPN, or because nothing else is allowed."""
+        return self.http2 and (key.scheme == "https" or not self.http1)
+
     def ssl_context(self) -> ssl.SSLContext:
         """The context for connections to servers; shared between transports of the same options."""
         return tls.context_for(self.verify, self.cert, self.trust_env, self.alpn)

@@ -47,7 +47,7 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
         ),
         ("kind: crawl", "1:7: kind: 'crawl' is known, but this version does not do it yet (it does fetch)"),
         ("kind: fech", "1:7: kind: expected fetch, not 'fech'; did you mean 'fetch'?"),
-        ("http: {version: 1.1}", '1:17: http.version: expected auto or 1.1, not 1.1; put it in quotes: "1.1"'),
+        ("http: {version: 1.1}", '1:17: http.version: expected auto or 1.1 or 2, not 1.1; put it in quotes: "1.1"'),
         ("concurrency: 0", "1:14: concurrency: must be between 1 and 10000, not 0"),
         ("concurrency: null", "1:14: concurrency: expected a whole number, not null"),
         ("concurrency: 1.5", "1:14: concurrency: expected a whole number, not 1.5"),

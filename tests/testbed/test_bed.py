@@ -99,8 +99,13 @@ def test_an_impossible_port_is_a_listen_error_too() -> None:
         Testbed(port=70_000).start()
 
 
+def count_testbed_threads() -> int:
+    return [thread.name for thread in threading.enumerate()].count("crawler-testbed")
+
+
 def test_stop_does_not_wait_for_open_connections(bed: Testbed) -> None:
     """A request in its delay, an idle connection, half a head and a reader that reads nothing: all are broken off."""
+    before = count_testbed_threads()
     with Testbed() as victim:
         sockets = [socket.create_connection(address(victim.url), timeout=10) for _ in range(4)]
         sockets[0].sendall(b"GET /delay/60 HTTP/1.1\r\nHost: t\r\n\r\n")
@@ -109,9 +114,8 @@ def test_stop_does_not_wait_for_open_connections(bed: Testbed) -> None:
         sockets[2].sendall(b"GET /get HTTP/1.1\r\nHo")
         sockets[3].sendall(b"GET /bytes/1000000000 HTTP/1.1\r\nHost: t\r\n\r\n")
         assert sockets[3].recv(1) == b"H"
-        thread_names = [thread.name for thread in threading.enumerate()]
-        assert thread_names.count("crawler-testbed") == 2  # the shared one and this one
-    assert [thread.name for thread in threading.enumerate()].count("crawler-testbed") == 1
+        assert count_testbed_threads() == before + 1
+    assert count_testbed_threads() == before
     for sock in sockets:
         sock.close()
 
