@@ -199,7 +199,8 @@ class Http2Connection(Http2Machine):
                 break
             at = start + size
             stream = streams.get(stream_id)
-            if stream is None or kind > 1 or self._block_stream_id or stream.is_complete:
+            is_ordinary = self._has_settings and not self._block_stream_id
+            if stream is None or kind > 1 or not is_ordinary or stream.is_complete:
                 self._check_frame(kind, flags, stream_id, size)
                 self._on_frame(kind, flags, stream_id, data[start:at])
             elif kind == 0:
@@ -334,12 +335,16 @@ class Http2Connection(Http2Machine):
         stream = self.streams.get(stream_id)
         if not stream_id:
             self._send_window += size
-            if not size or self._send_window > _MAX_WINDOW:
-                raise Fault(ErrorCode.FLOW_CONTROL_ERROR, f"got a WINDOW_UPDATE of {size}", "h2_flow")
+            if not size:
+                raise Fault(ErrorCode.PROTOCOL_ERROR, "got a WINDOW_UPDATE of 0")
+            if self._send_window > _MAX_WINDOW:
+                raise Fault(ErrorCode.FLOW_CONTROL_ERROR, "got a window over 2**31-1", "h2_flow")
         elif stream is not None:
             stream.send_window += size
-            if not size or stream.send_window > _MAX_WINDOW:
-                self._malformed(stream, RemoteProtocolError(f"got a WINDOW_UPDATE of {size}", kind="h2_flow"))
+            if not size:
+                self._malformed(stream, RemoteProtocolError("got a WINDOW_UPDATE of 0"))
+            elif stream.send_window > _MAX_WINDOW:
+                self._malformed(stream, RemoteProtocolError("got a window over 2**31-1", kind="h2_flow"))
         self._unblock()
 
     def _unblock(self) -> None:

@@ -12,6 +12,7 @@ after it, though the streams it spares go on; so are PINGs, whose answers are bo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from h2.config import H2Configuration
@@ -27,7 +28,7 @@ from h2.events import (
     TrailersReceived,
     WindowUpdated,
 )
-from h2.exceptions import FlowControlError, H2Error, ProtocolError
+from h2.exceptions import H2Error, ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
@@ -38,6 +39,7 @@ from crawler.wire.http2_machine import ACK, MAX_FRAME_BYTES, Fault, Frame, Http2
 from crawler.wire.http2_rules import SECRET_FIELDS, check_request_line, read_response_head, request_fields
 
 _DEFAULT_WINDOW: Final = 65_535
+_KINDS: Final = {ErrorCode.FLOW_CONTROL_ERROR: "h2_flow", ErrorCode.ENHANCE_YOUR_CALM: "header_too_large"}
 
 
 class Http2Connection(Http2Machine):
@@ -142,7 +144,8 @@ class Http2Connection(Http2Machine):
 
     def _send_reset(self, stream_id: int, code: int) -> None:
         self._blocked.pop(stream_id, None)
-        self._h2.reset_stream(stream_id, code)
+        with suppress(StreamClosedError):  # it ended on both sides before we judged it
+            self._h2.reset_stream(stream_id, code)
 
     def _send_ping(self, payload: bytes) -> None:
         self._h2.ping(payload)
@@ -181,12 +184,9 @@ class Http2Connection(Http2Machine):
                 raise Fault(ErrorCode.ENHANCE_YOUR_CALM, "got frames faster than their answers can leave")
         try:
             events = self._h2.receive_data(frame)
-        except FlowControlError as exc:
-            raise Fault(ErrorCode.FLOW_CONTROL_ERROR, f"refused by h2: {exc}", "h2_flow") from exc
         except ProtocolError as exc:
             code = ErrorCode(int(exc.error_code))
-            kind_of_error = "header_too_large" if code == ErrorCode.ENHANCE_YOUR_CALM else "protocol_error"
-            raise Fault(code, f"refused by h2: {exc}", kind_of_error) from exc
+            raise Fault(code, f"refused by h2: {exc}", _KINDS.get(code, "protocol_error")) from exc
         for event in events:
             self._on_event(event)
 
@@ -197,9 +197,13 @@ class Http2Connection(Http2Machine):
                 self._unblock()
             case WindowUpdated():
                 self._unblock()
-            case StreamReset(stream_id=int(stream_id), error_code=code):
+            case StreamReset(stream_id=int(stream_id), error_code=code, remote_reset=True):
                 self._blocked.pop(stream_id, None)
                 self._on_reset(stream_id, int(code or 0))
+            case StreamReset(stream_id=int(stream_id), error_code=code):
+                if stream := self.streams.get(stream_id):
+                    kind = _KINDS.get(ErrorCode(int(code or 0)), "protocol_error")
+                    self._malformed(stream, RemoteProtocolError("refused by h2", kind=kind))
             case DataReceived(stream_id=int(stream_id), flow_controlled_length=int(size)):
                 self._give_back(size)
                 if stream := self.streams.get(stream_id):
