@@ -705,6 +705,7 @@ class Client(BaseClient[Response, BaseTransport]):
         """Close the client and its transports; further calls do nothing."""
         if self._state is not State.CLOSED:
             self._state = State.CLOSED
+            self._settings.is_closed = True
             for transport in self._transports():
                 transport.close()
 
@@ -721,6 +722,7 @@ class Client(BaseClient[Response, BaseTransport]):
         traceback: TracebackType | None = None,
     ) -> None:
         self._state = State.CLOSED
+        self._settings.is_closed = True
         for transport in self._transports():
             transport.__exit__(exc_type, exc_value, traceback)
 
@@ -808,6 +810,7 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, Response], AsyncBaseTransport])
         """Close the client and its transports; further calls do nothing."""
         if self._state is not State.CLOSED:
             self._state = State.CLOSED
+            self._settings.is_closed = True
             for transport in self._transports():
                 await transport.aclose()
 
@@ -824,5 +827,6 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, Response], AsyncBaseTransport])
         traceback: TracebackType | None = None,
     ) -> None:
         self._state = State.CLOSED
+        self._settings.is_closed = True
         for transport in self._transports():
             await transport.__aexit__(exc_type, exc_value, traceback)

@@ -93,6 +93,7 @@ class Settings:
         self.default_encoding = default_encoding
         self.retries = retries
         self.max_response_size = max_response_size
+        self.is_closed = False
         self.transport: Transport
         self.mounts: dict[URLPattern, Transport | None] = {}
         self._template: HeadTemplate | None = None

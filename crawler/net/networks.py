@@ -7,7 +7,9 @@ AsyncNetworks     a pool for the event loop that the caller runs on, asyncio or 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from weakref import WeakSet
 
 from crawler.models import Limits, Origin, Request
 from crawler.net.asyncio_http1 import AsyncioHttp1
@@ -80,15 +82,28 @@ class PullConnector:
 
 
 class BlockingNetwork:
-    """The one pool of a blocking transport."""
+    """The one pool of a blocking transport.
+
+    Attributes:
+        pool: Another one after `close` (a transport may be lent to one client after the other) and after a fork.
+    """
 
     def __init__(self, route: Route, limits: Limits) -> None:
-        connector = PullConnector(route, BlockingDialer(AddressCache()), BLOCKING, BlockingEvent)
-        self.pool = Pool(limits, connector)
+        self._route = route
+        self._limits = limits
+        self.start_anew()
+        _networks.add(self)
+
+    def start_anew(self) -> None:
+        """Forget all connections without touching them."""
+        connector = PullConnector(self._route, BlockingDialer(AddressCache()), BLOCKING, BlockingEvent)
+        self.pool = Pool(self._limits, connector)
 
     def close(self) -> None:
         """Close every connection."""
-        self.pool.close()
+        pool = self.pool
+        self.start_anew()
+        pool.close()
 
 
 class AsyncNetworks:
@@ -101,6 +116,11 @@ class AsyncNetworks:
     def __init__(self, route: Route, limits: Limits) -> None:
         self._route = route
         self._limits = limits
+        self.start_anew()
+        _networks.add(self)
+
+    def start_anew(self) -> None:
+        """Forget all connections without touching them."""
         self._cache = AddressCache()
         self._pool: Pool | None = None
         self._loop: object | None = None
@@ -136,6 +156,19 @@ class AsyncNetworks:
             from crawler.net.trio_stream import TrioDialer, TrioEvent
 
             self._pool = Pool(self._limits, PullConnector(self._route, TrioDialer(self._cache), TRIO, TrioEvent))
+
+
+_networks: WeakSet[BlockingNetwork | AsyncNetworks] = WeakSet()
+
+
+def _after_fork() -> None:
+    """In the child: what is open belongs to the parent, and its bytes would get mixed with ours."""
+    for network in _networks:
+        network.start_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _running_loop() -> object:

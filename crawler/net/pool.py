@@ -12,9 +12,10 @@ from collections.abc import Awaitable
 from time import monotonic
 from typing import Protocol
 
+from crawler.errors import ConnectError, RemoteProtocolError
 from crawler.models import Limits, Origin, Request, Response
 from crawler.net.deadlines import deadline_of, timed_out
-from crawler.net.ledger import WAIT, Leasable, Ledger, Verdict
+from crawler.net.ledger import DIAL, WAIT, Leasable, Ledger, Verdict
 
 
 class Connection(Leasable, Protocol):
@@ -129,7 +130,7 @@ class Pool:
 
         Raises:
             PoolTimeout: Nothing became free within the pool timeout.
-            ConnectError, ConnectTimeout, ProxyError: A new connection could not be opened.
+            ConnectError, ConnectTimeout, ProxyError: A new connection could not be opened, or the pool was closed.
         """
         while True:
             grant = await self._grant(key, request)
@@ -163,7 +164,7 @@ class Pool:
             self._close_doomed()
 
     def close(self) -> None:
-        """Close every connection; exchanges under way fail."""
+        """Close every connection, for good; exchanges under way fail, and so do requests in the queue."""
         self.is_closed = True
         for connection in list(self.connections):
             self.discard(connection)
@@ -211,21 +212,35 @@ class Pool:
                 self.ledger.dial_failed(key)
             else:
                 self.ledger.release(grant, monotonic())
+        if self.ledger.doomed:
+            self._close_doomed()
 
     async def _dial(self, key: Origin, request: Request) -> Connection:
         try:
+            self._check_open()
             connection = await self.connector.connect(self, key, request)
         except BaseException:
-            with self.lock:
-                self.ledger.dial_failed(key)
+            self._pass_on(key, DIAL)
             raise
         self.connections.add(connection)
         with self.lock:
             self.ledger.opened(connection, is_shared=connection.is_shared)
+        if self.ledger.doomed:
+            self._close_doomed()
+        if self.is_closed or (connection.has_died() and not connection.is_shared):
+            self.discard(connection)
+            connection.abort()
+            self._check_open()
+            raise RemoteProtocolError(f"{key} closed the connection, or sent something, before it was asked.")
         return connection
 
+    def _check_open(self) -> None:
+        if self.is_closed:
+            raise ConnectError("The client was closed while this request was under way.", kind="connection_lost")
+
     def _close_doomed(self) -> None:
-        while self.ledger.doomed:
-            connection = self.ledger.doomed.pop()
+        with self.lock:
+            doomed, self.ledger.doomed = self.ledger.doomed, []
+        for connection in doomed:
             self.connections.discard(connection)
             connection.abort()
