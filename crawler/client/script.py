@@ -18,7 +18,7 @@ from crawler.client.auth import Auth
 from crawler.client.redirects import STATUSES, redirect_request
 from crawler.client.settings import Settings
 from crawler.client.worlds import World
-from crawler.errors import HTTPError, InvalidURL, TooManyRedirects, TransportError, UnsupportedProtocol
+from crawler.errors import ConnectError, HTTPError, InvalidURL, TooManyRedirects, TransportError, UnsupportedProtocol
 from crawler.models import Request, Response, parse_retry_after
 from crawler.models.url import RelativeURL
 
@@ -110,6 +110,7 @@ class Script:
                 raise
             history = [*history, response]
             request = following
+            self._check_open(request)
 
     def _following(self, request: Request, response: Response, follow: bool) -> Request | None:
         """The request to follow with; without following it is merely noted, if it makes sense."""
@@ -153,6 +154,14 @@ class Script:
                 await self._world.close(response)
             attempt += 1
             await self._world.sleep(delay or 0.0)
+            self._check_open(request)
+
+    def _check_open(self, request: Request) -> None:
+        """A closed client goes no further: its transport would open connections that nobody closes."""
+        if self._settings.is_closed:
+            raise ConnectError(
+                "The client was closed while this request was under way.", request=request, kind="connection_lost"
+            )
 
     async def _attempt(self, request: Request, whole: bool) -> Response:
         settings = self._settings
