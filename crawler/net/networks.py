@@ -20,14 +20,15 @@ from crawler.net.blocking import BlockingEvent
 from crawler.net.blocking_stream import BlockingDialer
 from crawler.net.connect import Dialer, open_connection
 from crawler.net.pool import Connection, Event, Pool
-from crawler.net.pull_http1 import AsyncBody, BlockingBody, PullHttp1, World
+from crawler.net.pull_body import AsyncBody, BlockingBody
+from crawler.net.pull_http1 import PullHttp1
+from crawler.net.pull_world import World
 from crawler.net.resolve import AddressCache
 from crawler.net.route import Route
 from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream
 from crawler.net.upload import async_chunks, blocking_chunks
 
-BLOCKING = World(blocking_chunks, BlockingBody, HTTPNetworkStream)
-TRIO = World(async_chunks, AsyncBody, AsyncHTTPNetworkStream)
+BLOCKING = World(blocking_chunks, BlockingBody, HTTPNetworkStream, BlockingEvent)
 
 
 class AsyncioConnector:
@@ -60,11 +61,10 @@ class AsyncioConnector:
 class PullConnector:
     """Opens connections that are read, not pushed: blocking ones, and trio's."""
 
-    def __init__(self, route: Route, dialer: Dialer, world: World, event: type[Event]) -> None:
+    def __init__(self, route: Route, dialer: Dialer, world: World) -> None:
         self._route = route
         self._dialer = dialer
         self._world = world
-        self._event = event
 
     def may_share(self, key: Origin) -> bool:
         """See `Connector.may_share`."""
@@ -72,7 +72,7 @@ class PullConnector:
 
     def event(self) -> Event:
         """See `Connector.event`."""
-        return self._event()
+        return self._world.event()
 
     async def connect(self, pool: Pool, key: Origin, request: Request) -> Connection:
         """See `Connector.connect`."""
@@ -96,7 +96,7 @@ class BlockingNetwork:
 
     def start_anew(self) -> None:
         """Forget all connections without touching them."""
-        connector = PullConnector(self._route, BlockingDialer(AddressCache()), BLOCKING, BlockingEvent)
+        connector = PullConnector(self._route, BlockingDialer(AddressCache()), BLOCKING)
         self.pool = Pool(self._limits, connector)
 
     def close(self) -> None:
@@ -155,7 +155,8 @@ class AsyncNetworks:
         else:
             from crawler.net.trio_stream import TrioDialer, TrioEvent
 
-            self._pool = Pool(self._limits, PullConnector(self._route, TrioDialer(self._cache), TRIO, TrioEvent))
+            world = World(async_chunks, AsyncBody, AsyncHTTPNetworkStream, TrioEvent)
+            self._pool = Pool(self._limits, PullConnector(self._route, TrioDialer(self._cache), world))
 
 
 _networks: WeakSet[BlockingNetwork | AsyncNetworks] = WeakSet()

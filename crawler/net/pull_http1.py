@@ -5,7 +5,7 @@ One `async def` serves both; what it awaits is the stream alone, which in the bl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
 
@@ -18,40 +18,18 @@ from crawler.errors import (
     WriteTimeout,
 )
 from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Response, SyncByteStream
-from crawler.net.blocking import run_blocking
 from crawler.net.connect import Opening, proxy_headers
 from crawler.net.deadlines import NEVER, deadline_of, timed_out
 from crawler.net.http1_request import asks_to_close, request_head
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
-from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream, Stream
+from crawler.net.pull_world import World
+from crawler.net.stream import Stream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
 from crawler.net.upload import ONE_WRITE, BodyFraming, framed
 from crawler.wire import Http1Reader, http1_reader
 
 READ_SIZE = 64 * 1024
-
-
-class World:
-    """What differs between the two worlds that pull.
-
-    Attributes:
-        chunks: Gives the pieces of a request's body.
-        body: Makes the face of a streamed response body.
-        face: Makes the face of the connection that users may hold.
-    """
-
-    __slots__ = ("body", "chunks", "face")
-
-    def __init__(
-        self,
-        chunks: Callable[[SyncByteStream | AsyncByteStream], AsyncIterator[bytes]],
-        body: Callable[[PulledBody], SyncByteStream | AsyncByteStream],
-        face: type[HTTPNetworkStream] | type[AsyncHTTPNetworkStream],
-    ) -> None:
-        self.chunks = chunks
-        self.body = body
-        self.face = face
 
 
 class PullHttp1:
@@ -133,7 +111,7 @@ class PullHttp1:
             return self._hand_to_user(request)
         if whole:
             return await self._whole_response(request)
-        body = PulledBody(self, request)
+        body = Http1Body(self, request)
         return self._response(request, self._world.body(body), body.timing)
 
     def cancel(self, request: Request) -> None:
@@ -224,7 +202,7 @@ class PullHttp1:
         return response
 
     async def next_piece(self, request: Request) -> bytes:
-        """The next bytes of a streamed body; `b""` at its end. Called by `PulledBody`."""
+        """The next bytes of a streamed body; `b""` at its end. Called by `Http1Body`."""
         if self._request is not request:
             raise StreamClosed
         reader = self._reader
@@ -284,7 +262,7 @@ class PullHttp1:
             self.abort()
 
 
-class PulledBody:
+class Http1Body:
     """The body of a response whose head was delivered first; raw, as it comes off the wire."""
 
     __slots__ = ("_connection", "_request", "ended", "timing")
@@ -311,57 +289,3 @@ class PulledBody:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.cancel(self._request)
-
-
-class BlockingBody(SyncByteStream):
-    """The blocking face of a `PulledBody`."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, body: PulledBody) -> None:
-        self._body = body
-
-    @property
-    def ended(self) -> float:
-        """When the last byte came: monotonic seconds, 0 before."""
-        return self._body.ended
-
-    def __iter__(self) -> BlockingBody:
-        return self
-
-    def __next__(self) -> bytes:
-        piece = run_blocking(self._body.next_piece())
-        if not piece:
-            raise StopIteration
-        return piece
-
-    def close(self) -> None:
-        """See `SyncByteStream.close`."""
-        self._body.abandon()
-
-
-class AsyncBody(AsyncByteStream):
-    """The async face of a `PulledBody`."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, body: PulledBody) -> None:
-        self._body = body
-
-    @property
-    def ended(self) -> float:
-        """When the last byte came: monotonic seconds, 0 before."""
-        return self._body.ended
-
-    def __aiter__(self) -> AsyncBody:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = await self._body.next_piece()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def aclose(self) -> None:
-        """See `AsyncByteStream.aclose`."""
-        self._body.abandon()
