@@ -279,6 +279,8 @@ class Http2Connection(Http2Machine):
                     _without_padding(payload)
                 self._on_closed_stream(stream_id)
             case Frame.HEADERS:
+                if not flags & END_HEADERS:
+                    self._on_closed_stream(stream_id)  # as it will be; better before its CONTINUATION frames
                 self._read_headers(stream_id, flags, payload)
             case Frame.CONTINUATION:
                 self._block.append(payload)
@@ -318,6 +320,9 @@ class Http2Connection(Http2Machine):
                     if not MAX_FRAME_BYTES <= value < 2**24:
                         raise Fault(ErrorCode.PROTOCOL_ERROR, f"got a MAX_FRAME_SIZE of {value}")
                     self._peer_frame_bytes = value
+                case 8:  # ENABLE_CONNECT_PROTOCOL, of no use to us (RFC 8441 §3)
+                    if value > 1:
+                        raise Fault(ErrorCode.PROTOCOL_ERROR, f"expected ENABLE_CONNECT_PROTOCOL 0 or 1, got {value}")
 
     def _move_windows(self, size: int) -> None:
         """The peer's first window has changed, for the streams that are open too, even below zero (RFC 9113 §6.9.2)."""

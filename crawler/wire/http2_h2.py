@@ -5,8 +5,9 @@ it goes back to the machine. h2 is slow (several 100 µs a request) and there fo
 whether a fault is ours (`CRAWLER_CODECS=reference`).
 
 Where the two differ, h2 is the stricter: it ends the connection where the fast one ends a stream (a wrong
-`content-length`, trailers without END_STREAM, a WINDOW_UPDATE of 0). GOAWAY is kept from h2, which would read nothing
-after it, though the streams it spares go on; so are PINGs, whose answers are bounded here.
+`content-length`, trailers without END_STREAM, a WINDOW_UPDATE of 0) or shrugs (a late 1xx head on a stream that was
+reset). GOAWAY is kept from h2, which would read nothing after it, though the streams it spares go on; so are answers
+to our PINGs.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class Http2Connection(Http2Machine):
                 self._on_goaway(int.from_bytes(frame[9:13], "big") & 0x7FFFFFFF, int.from_bytes(frame[13:17], "big"))
             elif kind == Frame.PING and flags & ACK:
                 self._on_pong(frame[9:])
-            else:
+            elif kind <= Frame.CONTINUATION:  # the rest is ignored, by h2 too but for ALTSVC
                 self._pass_on(kind, flags, stream_id, frame)
         self._held = data[at:]
         self._check_first_bytes(self._held)
@@ -182,6 +183,8 @@ class Http2Connection(Http2Machine):
             self._answers += 1
             if self._answers > self._limits.answers:
                 raise Fault(ErrorCode.ENHANCE_YOUR_CALM, "got frames faster than their answers can leave")
+        if kind == Frame.WINDOW_UPDATE:  # hyperframe minds the reserved bit, which is to be ignored (RFC 9113 §6.9)
+            frame = frame[:9] + bytes((frame[9] & 0x7F,)) + frame[10:]
         try:
             events = self._h2.receive_data(frame)
         except ProtocolError as exc:

@@ -253,10 +253,10 @@ class Http2Machine:
 
     def _on_reset(self, stream_id: int, code: int) -> None:
         """The peer has given a stream up."""
-        self._remember_reset(stream_id)
         stream = self.streams.pop(stream_id, None)
         if stream is None:
             return
+        self._remember_reset(stream_id)
         stream.is_sending = False
         self._mark(stream)
         if not stream.is_complete:  # NO_ERROR too: without END_STREAM a response is cut short
