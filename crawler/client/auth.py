@@ -6,6 +6,7 @@ A flow is written once, as a plain generator, and serves both clients; only one 
 
 from __future__ import annotations
 
+import inspect
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Generator
 
@@ -71,8 +72,20 @@ class FunctionAuth(Auth):
         self._func = func
 
     def auth_flow(self, request: Request) -> AuthFlow:
-        """See `Auth.auth_flow`."""
-        yield self._func(request)
+        """See `Auth.auth_flow`.
+
+        Raises:
+            TypeError: The function gives something else than a request.
+        """
+        answer: object = self._func(request)
+        if not isinstance(answer, Request):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise TypeError(
+                f"The auth function {self._func!r} must be a plain function that gives a Request, not "
+                f"{type(answer).__name__}; for async work subclass Auth and define async_auth_flow()."
+            )
+        yield answer
 
 
 class BasicAuth(Auth):

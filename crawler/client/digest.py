@@ -5,6 +5,7 @@ Source: RFC 7616; RFC 2069 for challenges without `qop`.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
@@ -36,11 +37,13 @@ class Challenge:
         realm, nonce, opaque: As given; `opaque` None if it was not.
         algorithm: As given, "MD5" if it was not.
         qop: The qualities of protection on offer; empty for RFC 2069.
+        counts: Numbers the answers, from 1; each number is given to one thread only.
     """
 
-    __slots__ = ("algorithm", "nonce", "opaque", "qop", "realm")
+    __slots__ = ("algorithm", "counts", "nonce", "opaque", "qop", "realm")
 
     def __init__(self, parameters: dict[str, str]) -> None:
+        self.counts = itertools.count(1)
         self.realm = parameters["realm"]
         self.nonce = parameters["nonce"]
         self.opaque = parameters.get("opaque")
@@ -86,7 +89,6 @@ class DigestAuth(Auth):
         self._username = username if isinstance(username, bytes) else username.encode("utf-8")
         self._password = password if isinstance(password, bytes) else password.encode("utf-8")
         self._challenge: Challenge | None = None
-        self._count = 1
 
     def auth_flow(self, request: Request) -> AuthFlow:
         """See `Auth.auth_flow`."""
@@ -97,7 +99,6 @@ class DigestAuth(Auth):
         if response.status_code != 401 or value is None:
             return
         self._challenge = Challenge.parse(value, request)
-        self._count = 1
         request.headers["Authorization"] = self._header(request, self._challenge)
         if response.cookies:
             response.cookies.set_cookie_header(request)
@@ -107,12 +108,13 @@ class DigestAuth(Auth):
         target = request.url.raw_path
         a1 = b":".join((self._username, challenge.realm.encode("utf-8"), self._password))
         a2 = b":".join((request.method.encode("ascii"), target))
-        count = b"%08x" % self._count
-        client_nonce = self._client_nonce(self._count, challenge.nonce)
-        self._count += 1
+        number = next(challenge.counts)
+        count = b"%08x" % number
+        client_nonce = self._client_nonce(number, challenge.nonce)
         ha1 = _hash(challenge, a1)
         nonce = challenge.nonce.encode("utf-8")
-        if challenge.algorithm.lower().endswith("-sess"):
+        is_session = challenge.algorithm.lower().endswith("-sess")
+        if is_session:
             ha1 = _hash(challenge, b":".join((ha1, nonce, client_nonce)))
         qop = _choose_qop(challenge, request)
         ha2 = _hash(challenge, a2)
@@ -128,7 +130,9 @@ class DigestAuth(Auth):
         if challenge.opaque is not None:
             fields["opaque"] = (challenge.opaque.encode("utf-8"), True)
         if qop:
-            fields |= {"qop": (qop, False), "nc": (count, False), "cnonce": (client_nonce, True)}
+            fields |= {"qop": (qop, False), "nc": (count, False)}
+        if qop or is_session:  # a session's proof is made with it: without it no server can check the proof
+            fields["cnonce"] = (client_nonce, True)
         return "Digest " + ", ".join(_field(name, *value) for name, value in fields.items())
 
     @staticmethod

@@ -77,9 +77,8 @@ class Script:
                     following = await flow.step(response)
                     if following is None:
                         return response
-                    response.history = list(history)
                     await self._world.read(response)
-                    history.append(response)
+                    history = [*response.history, response]  # with the redirects that led to it
                     request = following
                 except BaseException:
                     await self._world.close(response)
@@ -88,13 +87,8 @@ class Script:
             await flow.close()
 
     async def _follow(self, request: Request, follow: bool, history: list[Response], whole: bool) -> Response:
-        history = history and list(history)
+        before = len(history)
         while True:
-            if len(history) > self._settings.max_redirects:
-                raise TooManyRedirects(
-                    f"More than {self._settings.max_redirects} redirects; the last led to {request.url}.",
-                    request=request,
-                )
             response = await self._exchange(request, whole)
             if history:
                 response.history = list(history)
@@ -111,6 +105,11 @@ class Script:
             history = [*history, response]
             request = following
             self._check_open(request)
+            if len(history) - before > self._settings.max_redirects:
+                raise TooManyRedirects(
+                    f"More than {self._settings.max_redirects} redirects; the last led to {request.url}.",
+                    request=request,
+                )
 
     def _following(self, request: Request, response: Response, follow: bool) -> Request | None:
         """The request to follow with; without following it is merely noted, if it makes sense."""
