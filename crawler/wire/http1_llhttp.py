@@ -67,6 +67,7 @@ class Http1Reader(Http1Machine):
         found = match_head(data)
         if found is None:
             return False
+        self._found = found  # need not be found again if this is not the way
         minor, digits, reason, lines = found.groups()
         status = _WITH_BODY.get(digits)
         end = found.end()
@@ -90,6 +91,7 @@ class Http1Reader(Http1Machine):
             self.headers = []
             self.body = []
             return False
+        self._found = None
         self.status = status
         self.reason = reason or b""
         self.http_version = "HTTP/1.1"

@@ -15,6 +15,7 @@ readers add one: llhttp for speed where a response comes in one piece, h11 for a
 from __future__ import annotations
 
 import enum
+import re
 
 from crawler.errors import LocalProtocolError, RemoteProtocolError
 from crawler.wire.http1 import LIMITS, Http1Limits
@@ -45,6 +46,7 @@ class Http1Machine:
     __slots__ = (
         "_chunks",
         "_collector",
+        "_found",
         "_informational",
         "_keep_alive",
         "_limits",
@@ -68,6 +70,7 @@ class Http1Machine:
         self._method = ""
         self._collector: LineCollector | None = None
         self._chunks: ChunkedDecoder | None = None
+        self._found: re.Match[bytes] | None = None  # a head that a reader has matched already at the start of its bytes
         self._informational = 0
         self._remaining = 0
         self._keep_alive = False
@@ -165,7 +168,7 @@ class Http1Machine:
         """Split into a head and what follows; holds the bytes back and returns no head while it is not whole."""
         collector = self._collector
         if collector is None:
-            found = match_head(data)
+            found, self._found = self._found or match_head(data), None
             if found is not None:
                 return read_head(found, self._limits), data[found.end() :]
             collector = self._collector = LineCollector(self._limits)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import h11
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import LocalProtocolError, RemoteProtocolError
@@ -531,6 +531,7 @@ VALUES = st.binary(max_size=12)
 FRAMING = (b"host", b"content-length", b"transfer-encoding")
 
 
+@settings(deadline=None)
 @given(
     method=st.text(st.characters(max_codepoint=255), max_size=6),
     target=st.binary(max_size=12),
@@ -613,6 +614,7 @@ def test_remembered_lines_are_bounded() -> None:
     assert len(http1._lines) <= http1._MAX_LINES
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=5))
 def test_chunks_read_back(pieces: list[bytes]) -> None:
     """What is framed as chunks reads back as the same body; an empty piece does not end it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.wire.http1 import LIMITS, encode_chunk
@@ -31,6 +31,7 @@ def test_large_chunk_needs_nothing_ahead() -> None:
     assert not decoder.is_complete
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.binary(min_size=1, max_size=40), st.sampled_from([b"", b";a", b'; b="c"', b"  "])), max_size=6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import RemoteProtocolError
@@ -18,6 +18,7 @@ VALUES = st.from_regex(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=8))
 def test_encode_then_parse(fields: list[tuple[bytes, bytes]]) -> None:
     """What is written as fields is read back as the same fields."""
@@ -26,6 +27,7 @@ def test_encode_then_parse(fields: list[tuple[bytes, bytes]]) -> None:
     assert parse_head(raw, LIMITS).fields == fields
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_only_one_error(data: bytes) -> None:
     """Whatever comes, a head is read or refused; nothing else happens."""

@@ -289,7 +289,7 @@ def cuttings(data: bytes) -> Iterator[list[bytes]]:
     yield [data]
     step = max(1, len(data) // 300)
     yield [data[i : i + step] for i in range(0, len(data), step)]
-    for at in range(0, len(data), max(1, len(data) // (60 if len(data) < 2000 else 3))):
+    for at in range(0, len(data), max(1, len(data) // (60 if len(data) < 2000 else 2))):
         yield [data[:at], data[at:]]
 
 

@@ -20,7 +20,7 @@ FIELDS = st.lists(st.tuples(NAMES, VALUES, st.booleans()), max_size=6)
 TABLE_SIZES = st.sampled_from([None, None, None, 0, 40, 4096])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(FIELDS, TABLE_SIZES, st.booleans()), max_size=12))
 def test_decodes_what_hpack_encodes(blocks: list[tuple[list[tuple[bytes, bytes, bool]], int | None, bool]]) -> None:
     """Blocks that add, read, resize and repeat come out as they went in, in any order."""
