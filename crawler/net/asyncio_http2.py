@@ -29,7 +29,7 @@ from crawler.net.pool import Pool
 from crawler.net.stream import AsyncHTTPNetworkStream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
 from crawler.net.upload import ONE_WRITE, async_chunks
-from crawler.wire import Http2Connection, Http2Stream, http2_connection
+from crawler.wire import ErrorCode, Http2Connection, Http2Stream, http2_connection
 
 PING_TIMEOUT_S = 5.0  # how long a peer that let a request time out has for showing that it is there
 
@@ -97,7 +97,12 @@ class AsyncioHttp2(asyncio.Protocol):
     def exchange(self, request: Request, whole: bool) -> Awaitable[Response]:
         """See `Connection.exchange`."""
         body = request.stream.body if isinstance(request.stream, ByteStream) else None
-        stream = begin_stream(self._codec, request, end=body == b"")
+        try:
+            stream = begin_stream(self._codec, request, end=body == b"")
+        except HTTPError:
+            self._note_capacity()
+            self._pool.release(self)
+            raise
         exchange = Http2Exchange(self, request, stream, whole, self._opening)
         self._opening = None
         self._exchanges[stream.stream_id] = exchange
@@ -184,6 +189,7 @@ class AsyncioHttp2(asyncio.Protocol):
         room, self._room = self._room, None
         if room is not None and not room.done():
             room.set_result(None)
+        self._flush()
 
     # --- what the exchanges call ---
 
@@ -213,6 +219,11 @@ class AsyncioHttp2(asyncio.Protocol):
     def ended(self, exchange: Http2Exchange) -> None:
         """The stream of `exchange` is at its end: its place in the pool is free."""
         if self._exchanges.pop(exchange.stream.stream_id, None) is not None:
+            if exchange.stream.is_sending:  # the answer came first: the rest of the body is not wanted
+                self._codec.reset(exchange.stream, ErrorCode.NO_ERROR)
+                self._flush_soon()
+            if self._codec.is_draining:  # first, so that nobody is given the place that became free
+                self._note_capacity()
             self._pool.release(self)
 
     def watch(self, deadline: float) -> None:
@@ -267,7 +278,7 @@ class AsyncioHttp2(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flushes = False
-        if not self._is_closed:
+        if not self._is_closed and self._room is None:  # frames wait in the codec, which bounds them
             data = self._codec.take_outgoing()
             if data:
                 self._transport.write(data)
