@@ -5,7 +5,7 @@ from __future__ import annotations
 from crawler.errors import NetworkError, RemoteProtocolError, UnsupportedProtocol
 from crawler.models import Request, Response
 from crawler.models.retry import IDEMPOTENT_METHODS
-from crawler.net.http2_request import Unprocessed
+from crawler.net.http2_request import Unprocessed, Unsent
 from crawler.net.pool import Pool
 from crawler.net.route import Route
 
@@ -45,7 +45,8 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
                 connection.is_stale(request) and request.method in IDEMPOTENT_METHODS
             )
             connection.cancel(request)
-            if not (may_repeat and request.can_replay and attempts < MAX_ATTEMPTS):
+            is_possible = request.can_replay or isinstance(exc, Unsent)
+            if not (may_repeat and is_possible and attempts < MAX_ATTEMPTS):
                 raise
         except BaseException:  # also cancellation: a connection in mid-exchange is never used again
             connection.cancel(request)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from crawler.errors import RemoteProtocolError
-from crawler.models import Request
+from crawler.models import BodyMeter, Request
 from crawler.wire import Http2Connection, Http2Stream
+
+PING_TIMEOUT_S: Final = 5.0
+"""How long a peer that let a request time out has for showing that it is there."""
 
 
 class Unprocessed(RemoteProtocolError):
@@ -14,15 +19,38 @@ class Unprocessed(RemoteProtocolError):
     """
 
 
+class Unsent(Unprocessed):
+    """Nothing of a request was sent, its body is untouched: even one that can be read only once may go elsewhere."""
+
+
+def body_meter(request: Request, body: bytes | None) -> BodyMeter | None:
+    """What holds the body of `request` to its `Content-Length`; None where none is declared, or `body` is known to fit.
+
+    Raises:
+        LocalProtocolError: `body` is longer or shorter.
+    """
+    if request.template is not None:
+        return None
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal():
+        return None
+    meter = BodyMeter(int(length))
+    if body is None:
+        return meter
+    meter.add(len(body))
+    meter.finish()
+    return None
+
+
 def begin_stream(connection: Http2Connection, request: Request, *, end: bool) -> Http2Stream:
     """Send the head of `request`.
 
     Raises:
-        Unprocessed: The connection takes no more requests: it was leased just before the peer said so.
+        Unsent: The connection takes no more requests: it was leased just before the peer said so.
         LocalProtocolError: A method, target or field that may not go out.
     """
     if not connection.capacity:
-        raise Unprocessed("The HTTP/2 connection takes no more requests.", kind="h2_goaway")
+        raise Unsent("The HTTP/2 connection takes no more requests.", kind="h2_goaway")
     url = request.url
     origin = url.origin
     template = request.template

@@ -22,13 +22,15 @@ from crawler.net.connect import Dialer, open_connection
 from crawler.net.pool import Connection, Event, Pool
 from crawler.net.pull_body import AsyncBody, BlockingBody
 from crawler.net.pull_http1 import PullHttp1
+from crawler.net.pull_http2 import PullHttp2
 from crawler.net.pull_world import World
+from crawler.net.readiness import BlockingReadiness
 from crawler.net.resolve import AddressCache
 from crawler.net.route import Route
 from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream
 from crawler.net.upload import async_chunks, blocking_chunks
 
-BLOCKING = World(blocking_chunks, BlockingBody, HTTPNetworkStream, BlockingEvent)
+BLOCKING = World(blocking_chunks, BlockingBody, HTTPNetworkStream, BlockingEvent, BlockingReadiness)
 
 
 class AsyncioConnector:
@@ -68,7 +70,7 @@ class PullConnector:
 
     def may_share(self, key: Origin) -> bool:
         """See `Connector.may_share`."""
-        return False
+        return self._route.may_be_http2(key)
 
     def event(self) -> Event:
         """See `Connector.event`."""
@@ -78,7 +80,8 @@ class PullConnector:
         """See `Connector.connect`."""
         opening = await open_connection(self._dialer, self._route, request.url.origin, request)
         assert opening.stream is not None
-        return PullHttp1(pool, key, opening, opening.stream, self._world)
+        kind = PullHttp2 if opening.protocol == "h2" else PullHttp1
+        return kind(pool, key, opening, opening.stream, self._world)
 
 
 class BlockingNetwork:
@@ -153,9 +156,9 @@ class AsyncNetworks:
         if isinstance(loop, asyncio.AbstractEventLoop):
             self._pool = Pool(self._limits, AsyncioConnector(self._route, loop, self._cache))
         else:
-            from crawler.net.trio_stream import TrioDialer, TrioEvent
+            from crawler.net.trio_stream import TrioDialer, TrioEvent, TrioReadiness
 
-            world = World(async_chunks, AsyncBody, AsyncHTTPNetworkStream, TrioEvent)
+            world = World(async_chunks, AsyncBody, AsyncHTTPNetworkStream, TrioEvent, TrioReadiness)
             self._pool = Pool(self._limits, PullConnector(self._route, TrioDialer(self._cache), world))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
 
 from crawler.models import AsyncByteStream, SyncByteStream
 from crawler.net.pool import Event
 from crawler.net.pull_body import PulledBody
+from crawler.net.readiness import Readiness
 from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream
 
 
@@ -18,9 +20,10 @@ class World:
         body: Makes the face of a streamed response body.
         face: Makes the face of the connection that users may hold.
         event: Makes an event.
+        readiness: Makes what waits for a socket.
     """
 
-    __slots__ = ("body", "chunks", "event", "face")
+    __slots__ = ("body", "chunks", "event", "face", "readiness")
 
     def __init__(
         self,
@@ -28,8 +31,10 @@ class World:
         body: Callable[[PulledBody], SyncByteStream | AsyncByteStream],
         face: type[HTTPNetworkStream] | type[AsyncHTTPNetworkStream],
         event: Callable[[], Event],
+        readiness: Callable[[socket.socket], Readiness],
     ) -> None:
         self.chunks = chunks
         self.body = body
         self.face = face
         self.event = event
+        self.readiness = readiness

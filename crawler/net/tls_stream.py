@@ -76,6 +76,10 @@ class TLSStream:
             return True
         return self._stream.get_extra_info(name)
 
+    def hand_over(self) -> tuple[Stream, ssl.SSLObject, ssl.MemoryBIO, ssl.MemoryBIO]:
+        """Give up the stream below, the TLS engine, and its buffers of records, incoming and outgoing."""
+        return self._stream, self._ssl, self._incoming, self._outgoing
+
     async def _run(self, step: Callable[[], T], deadline: float | None) -> T:
         """Do one operation of the TLS engine, moving records as it asks for them."""
         while True:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
 
@@ -55,6 +56,41 @@ class TrioEvent:
         """Wait until set, or until `deadline`."""
         with trio.move_on_after(_seconds_until(deadline)):
             await self._event.wait()
+
+
+class TrioReadiness:
+    """See `Readiness`: one task waits for the socket, in a scope that others may cancel."""
+
+    __slots__ = ("_scope", "_sock")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._scope: trio.CancelScope | None = None
+
+    async def wait(self, write: bool, deadline: float) -> None:
+        """See `Readiness.wait`."""
+        with trio.move_on_after(_seconds_until(deadline)) as self._scope:
+            if write:
+                await self._wait_both(self._scope)
+            else:
+                await trio.lowlevel.wait_readable(self._sock)
+
+    async def _wait_both(self, scope: trio.CancelScope) -> None:
+        async with trio.open_nursery() as nursery:
+            for wait in (trio.lowlevel.wait_readable, trio.lowlevel.wait_writable):
+                nursery.start_soon(self._first, wait, scope)
+
+    async def _first(self, wait: Callable[[socket.socket], Awaitable[None]], scope: trio.CancelScope) -> None:
+        await wait(self._sock)
+        scope.cancel()
+
+    def wake(self) -> None:
+        """See `Readiness.wake`; between tasks there is no wait that has not begun."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def close(self) -> None:
+        """See `Readiness.close`."""
 
 
 class TrioStream:

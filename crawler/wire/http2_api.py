@@ -166,6 +166,10 @@ class Http2Connection(Protocol):
         cancellation never opens more than the peer allows. 100 are assumed before the peer's settings have come.
         """
 
+    @property
+    def is_answer_due(self) -> bool:
+        """Whether the peer owes the answer to a `ping()`."""
+
     def request(
         self,
         method: str,

@@ -117,6 +117,11 @@ class Http2Machine:
             return 0
         return max(0, self._peer_streams - len(self.streams) - len(self._closing) - len(self._closing_later))
 
+    @property
+    def is_answer_due(self) -> bool:
+        """Whether the peer owes the answer to a `ping()`."""
+        return self._pings > 0
+
     def _open(self, method: str, *, is_sending: bool, send_window: int) -> Http2Stream:
         stream_id = self._next_id
         self._next_id = stream_id + 2
