@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crawler.cli.bed import testbed_for_run
 from crawler.cli.exits import CommandError, complain, silence_stdout
+from crawler.cli.feed import Feed
 from crawler.cli.fresh import forget
 from crawler.cli.loop import run_async
 from crawler.cli.progress import Progress, choose_progress, shown
@@ -49,7 +50,9 @@ def execute(job: Job, out: Path | None, *, fresh: bool, as_json: bool, quiet: bo
 
 
 async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool) -> Outcome:
-    work = Run(plan, job.items(testbed_url=testbed_url))
+    items = job.items(testbed_url=testbed_url)
+    # An input without an identity is a stream: it may come slowly, and is read beside the run.
+    work = Run(plan, Feed(items) if plan.input_id is None else items)
     progress = choose_progress("none" if quiet else job.progress_mode, job.progress_interval)
     async with shown(progress, work.stats):
         with _interruptible(work, progress):
@@ -59,9 +62,12 @@ async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool) ->
 def _interruptible(work: Run, progress: Progress) -> DrainThenAbort:
     def drain(reason: Reason) -> None:
         work.stop(reason)
+        in_flight = work.stats.in_flight
         progress.note(
-            f"Stopping: {count(work.stats.in_flight, 'request')} in flight may end, for at most {work.plan.grace:g} s. "
+            f"Stopping: {count(in_flight, 'request')} in flight may end, for at most {work.plan.grace:g} s. "
             "Ctrl-C again stops at once."
+            if in_flight
+            else "Stopping: nothing is in flight."
         )
 
     def abort(reason: Reason) -> None:

@@ -46,6 +46,10 @@ def _check_url(argument: str) -> None:
     if "://" in argument or argument == "-":
         return
     shown = one_line(argument)
+    if not argument.strip():
+        raise CommandError("an empty argument is no URL; quote a variable only if it is set")
+    if Path(argument).is_dir():
+        raise CommandError(f"'{shown}' is a folder; give a job file (.yaml), URLs, or - for a list on standard input")
     if argument.lower().endswith(_LIST_SUFFIXES) or Path(argument).exists():
         raise CommandError(
             f"'{shown}' is neither a job file (.yaml) nor a URL. If it is a list of URLs, one a line:\n"

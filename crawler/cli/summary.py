@@ -110,7 +110,9 @@ def _rate_rows(summary: Mapping[str, Any], seconds: float) -> list[tuple[str, st
     rows = []
     took = f"{duration(seconds)} for {count(done_now, 'URL')}"
     if rates := summary.get("rate"):
-        took += f", {rate(rates['mean'])} (best second {rate(rates['peak'])})"
+        took += f", {rate(rates['mean'])}"
+        if rates["peak"] > rates["mean"]:
+            took += f" (best second {rate(rates['peak'])})"
     rows.append(("took", took))
     if earlier:
         rows.append(("before", f"{count(earlier, 'URL')} done by earlier runs"))

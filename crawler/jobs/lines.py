@@ -44,7 +44,7 @@ def open_input(path: Path | None) -> Iterator[BinaryIO]:
         InputError: The file cannot be opened.
     """
     if path is None:
-        yield sys.stdin.buffer
+        yield _stdin()
         return
     try:
         stream = _open(path)
@@ -52,6 +52,17 @@ def open_input(path: Path | None) -> Iterator[BinaryIO]:
         raise InputError(f"{path}: cannot read the file: {exc.strerror or exc}") from exc
     with stream:
         yield stream
+
+
+def _stdin() -> BinaryIO:
+    """Standard input without a buffer, so that nobody holds the lock of `sys.stdin` while waiting in a read.
+
+    The interpreter aborts at its end (exit code 134) if a thread of ours, left behind in such a read, holds it.
+    """
+    try:
+        return cast("BinaryIO", open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
+    except OSError:  # no descriptor below, as where a program has put a stream of its own in its place
+        return sys.stdin.buffer
 
 
 def _open(path: Path) -> BinaryIO:

@@ -52,12 +52,12 @@ def start_crawler(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str
     """Start the command in a folder of its own, its output in pipes; whatever still runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*args: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    def start(*args: str, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*_ARGV, *args],
             cwd=tmp_path,
             env=_environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
             encoding="utf-8",

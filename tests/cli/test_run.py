@@ -129,6 +129,24 @@ def test_status_shows_the_last_end(bed: Testbed, crawler: Run) -> None:
         assert "1 URL: 1 ok" in result.stdout
 
 
+@posix
+def test_a_slow_list_is_fetched_as_it_comes(bed: Testbed, start_crawler: Start, tmp_path: Path) -> None:
+    """What a program writes into the pipe is fetched at once; a signal does not wait for its next line."""
+    records = tmp_path / "found/results.jsonl"
+    process = start_crawler("run", "-", "--out", "found", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(f"{bed.url}/get\n")
+    process.stdin.flush()
+    _wait_for(lambda: records.is_file() and records.read_bytes().endswith(b"\n"))
+
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=30)
+
+    assert process.returncode == 130
+    assert process.stderr is not None
+    assert "Fatal" not in process.stderr.read()
+
+
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +193,12 @@ def test_a_list_given_as_a_url(crawler: Run, tmp_path: Path) -> None:
     (tmp_path / "urls.txt").write_text("http://127.0.0.1:1/\n")
 
     _complains(crawler("run", "urls.txt"), 2, "crawler run - < urls.txt")
+
+
+@pytest.mark.parametrize(("argument", "text"), [("", "empty argument"), (".", "is a folder"), ("ftp://x/", "ftp")])
+def test_other_arguments_that_are_no_urls(crawler: Run, argument: str, text: str) -> None:
+    """Each is told for what it is."""
+    _complains(crawler("run", argument), 2, text)
 
 
 def test_a_refused_connection(crawler: Run) -> None:
