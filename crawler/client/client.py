@@ -74,6 +74,7 @@ class BaseClient(Generic[Out, T]):
     """
 
     _world: World
+    _transport_method: str
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class BaseClient(Generic[Out, T]):
             max_response_size: Bytes that a body may have, on the wire and decoded; beyond HTTPX.
 
         Raises:
-            TypeError: `auth` is none of the above.
+            TypeError: `auth` is none of the above, or a transport is one of the other client.
             ValueError: An unknown proxy scheme or a bad mount pattern.
         """
         self._settings = Settings(
@@ -143,6 +144,8 @@ class BaseClient(Generic[Out, T]):
             max_response_size=max_response_size,
         )
         self._script = Script(self._settings, self._world)
+        for given in (transport, *(mounts or {}).values()):
+            self._check_transport(given)
         self._trust_env = trust_env
         self._state = State.UNOPENED
 
@@ -163,6 +166,13 @@ class BaseClient(Generic[Out, T]):
 
     def _new_transport(self, **options: Any) -> T:
         raise NotImplementedError
+
+    def _check_transport(self, transport: object) -> None:
+        if transport is not None and not hasattr(transport, self._transport_method):
+            raise TypeError(
+                f"{type(transport).__name__} cannot be a transport of {type(self).__name__}: "
+                f"it has no {self._transport_method}()."
+            )
 
     def _start(self, work: Coroutine[Any, Any, Response]) -> Out:
         raise NotImplementedError
@@ -620,6 +630,7 @@ class Client(BaseClient[Response, BaseTransport]):
     """
 
     _world = BlockingWorld()
+    _transport_method = "handle_request"
 
     def _new_transport(self, **options: Any) -> BaseTransport:
         return HTTPTransport(**options)
@@ -735,6 +746,7 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, Response], AsyncBaseTransport])
     """
 
     _world = AsyncWorld()
+    _transport_method = "handle_async_request"
 
     def _new_transport(self, **options: Any) -> AsyncBaseTransport:
         return AsyncHTTPTransport(**options)

@@ -11,6 +11,8 @@ from crawler.models import Request
 class NetRCAuth(Auth):
     """Looks each host up in a netrc file; a host without an entry is asked without credentials.
 
+    International names may stand there as people or as machines write them.
+
     Args:
         file: Path of the file; None for `~/.netrc`.
 
@@ -26,7 +28,8 @@ class NetRCAuth(Auth):
 
     def auth_flow(self, request: Request) -> AuthFlow:
         """See `Auth.auth_flow`."""
-        entry = self._netrc.authenticators(request.url.host)
+        ascii_host = request.url.raw_host.decode("ascii")
+        entry = self._netrc.authenticators(ascii_host if ascii_host in self._netrc.hosts else request.url.host)
         if entry is not None and entry[2]:
             request.headers["Authorization"] = basic_header(entry[0], entry[2])
         yield request

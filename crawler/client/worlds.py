@@ -125,7 +125,11 @@ class BlockingWorld:
 
     def run_hook(self, hook: Callable[..., Any], argument: Request | Response) -> Done[Any]:
         """See `World.run_hook`."""
-        return Done(hook(argument))
+        answer = hook(argument)
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise TypeError(f"The event hook {hook!r} of a blocking client must be a plain function, not an async one.")
+        return Done(answer)
 
     def flow(self, auth: Auth, request: Request) -> BlockingFlow:
         """See `World.flow`."""

@@ -26,20 +26,29 @@ class MockTransport(BaseTransport, AsyncBaseTransport):
         """See `BaseTransport.handle_request`.
 
         Raises:
-            TypeError: The handler is an async function.
+            TypeError: The handler is an async function, or gives no response.
         """
         request.read()
-        response = self.handler(request)
-        if not isinstance(response, Response):
-            if inspect.iscoroutine(response):
-                response.close()
-            raise TypeError("The handler of a MockTransport in a blocking client must be a plain function.")
-        return response
+        answer: object = self.handler(request)
+        if not isinstance(answer, Response):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise TypeError(
+                "The handler of a MockTransport in a blocking client must be a plain function that gives a Response, "
+                f"not {type(answer).__name__}."
+            )
+        return answer
 
     async def handle_async_request(self, request: Request) -> Response:
-        """See `AsyncBaseTransport.handle_async_request`."""
+        """See `AsyncBaseTransport.handle_async_request`.
+
+        Raises:
+            TypeError: The handler gives no response.
+        """
         await request.aread()
-        response = self.handler(request)
-        if not isinstance(response, Response):
-            response = await response
-        return response
+        answer: object = self.handler(request)
+        if not isinstance(answer, Response) and inspect.isawaitable(answer):
+            answer = await answer
+        if not isinstance(answer, Response):
+            raise TypeError(f"The handler of a MockTransport must give a Response, not {type(answer).__name__}.")
+        return answer

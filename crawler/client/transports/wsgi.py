@@ -47,15 +47,16 @@ class WSGITransport(BaseTransport):
         """See `BaseTransport.handle_request`."""
         request.read()
         started: list[tuple[str, list[tuple[str, str]], ExcInfo | None]] = []
+        written: list[bytes] = []
 
         def start_response(
             status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
         ) -> Callable[[bytes], Any]:
             started[:] = [(status, headers, exc_info)]
-            return lambda _: None
+            return written.append
 
         result = self.app(self._environ(request), start_response)
-        body = _until_first_piece(result)
+        body = _until_first_piece(_pieces(result, written))
         if not started:
             raise RuntimeError("The WSGI application gave a body without calling start_response.")
         status, headers, exc_info = started[0]
@@ -109,10 +110,17 @@ class WSGIBody(SyncByteStream):
             close()
 
 
-def _until_first_piece(result: Iterable[bytes]) -> Iterator[bytes]:
-    """Run the application up to its first bytes: it may call `start_response` as late as that."""
-    pieces = iter(result)
-    for piece in pieces:
+def _pieces(result: Iterable[bytes], written: list[bytes]) -> Iterator[bytes]:
+    """What the application wrote and what it yields, in that order; none is empty."""
+    for piece in itertools.chain(result, (b"",)):
+        while written:
+            yield written.pop(0)
         if piece:
-            return itertools.chain([piece], pieces)
+            yield piece
+
+
+def _until_first_piece(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Run the application up to its first bytes: it may call `start_response` as late as that."""
+    for piece in pieces:
+        return itertools.chain([piece], pieces)
     return iter(())
