@@ -2,8 +2,8 @@
 
 A program that writes URLs into a pipe may take its time, and so may a person at a terminal. The engine pulls an
 ordinary iterable in batches, in the thread that also writes its records, and cannot leave that thread while a read
-blocks. So such an input has a thread of its own: each URL is handed over as it comes, and a run that is stopped does not
-wait for the next.
+blocks. So such an input has a thread of its own: each URL is handed over as it comes, and a run that is stopped does
+not wait for the next.
 """
 
 from __future__ import annotations

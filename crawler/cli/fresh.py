@@ -40,7 +40,8 @@ def _files(plan: Plan) -> Iterator[Path]:
         for suffix in ("", "-wal", "-shm"):
             yield plan.state_dir / (STATE_FILE + suffix)
         yield plan.state_dir / PORT_FILE
-    for output in plan.outputs:
-        yield output.path
-    if plan.outputs:
-        yield plan.outputs[0].path.parent / SUMMARY_FILE
+        yield plan.state_dir / SUMMARY_FILE
+    files = [output.path for output in plan.outputs if str(output.path) != "-"]
+    yield from files
+    if files:
+        yield files[0].parent / SUMMARY_FILE
