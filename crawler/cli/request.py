@@ -132,9 +132,9 @@ def _open_files(pairs: list[tuple[str, str]], opened: contextlib.ExitStack) -> l
 def _show(response: Response, download: Path | None, verbose: bool) -> None:
     if verbose:
         for earlier in response.history:
-            _show_request_head(earlier.request)
+            _show_request_head(earlier.request, earlier.http_version)
             _show_response_head(earlier)
-        _show_request_head(response.request)
+        _show_request_head(response.request, response.http_version)
     elif response.history:
         for earlier in response.history:
             _show_response_head(earlier)
@@ -145,9 +145,9 @@ def _show(response: Response, download: Path | None, verbose: bool) -> None:
         _show_body(response)
 
 
-def _show_request_head(request: Request) -> None:
+def _show_request_head(request: Request, http_version: str) -> None:
     target = request.url.raw_path.decode("ascii")
-    lines = [f"{request.method} {target} HTTP/1.1"]
+    lines = [f"{request.method} {target} {http_version}"]
     lines += [f"{_latin(name)}: {_latin(value)}" for name, value in request.headers.raw]
     _write_head(lines, prefix="> ")
 

@@ -153,3 +153,16 @@ def test_a_closed_pipe_is_no_error(bed: Testbed, start_crawler: Callable[..., su
 
     assert stderr == ""
     assert process.returncode == 0
+
+
+def test_http2_is_spoken_if_offered() -> None:
+    """With `--http2` and TLS both heads name the version; the testbed's certificate is its own."""
+    with Testbed(tls=True) as bed:
+        result = _request(f"{bed.tls_url}/get", "--http2", "--no-verify", "-v")
+        refused = _request(f"{bed.tls_url}/get")
+
+    assert result.exit_code == 0, result.stderr
+    assert "> GET /get HTTP/2\n" in result.stdout
+    assert "\nHTTP/2 200" in result.stdout
+    assert refused.exit_code == 1
+    assert "certificate" in refused.stderr
