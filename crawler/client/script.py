@@ -12,17 +12,27 @@ from __future__ import annotations
 import logging
 import random
 from time import monotonic, time
-from typing import Any
 
 from crawler.client.auth import Auth
 from crawler.client.redirects import STATUSES, redirect_request
 from crawler.client.settings import Settings
 from crawler.client.worlds import World
-from crawler.errors import ConnectError, HTTPError, InvalidURL, TooManyRedirects, TransportError, UnsupportedProtocol
-from crawler.models import Request, Response, parse_retry_after
+from crawler.errors import (
+    ConnectError,
+    HTTPError,
+    InvalidURL,
+    LocalProtocolError,
+    TooManyRedirects,
+    TotalTimeout,
+    TransportError,
+    UnsupportedProtocol,
+)
+from crawler.models import URL, Request, Response, parse_retry_after
 from crawler.models.url import RelativeURL
 
 logger = logging.getLogger("crawler")
+
+MAX_DRAINED = 64 * 1024  # of a body that nobody asked for: more costs more than another connection
 
 
 class Script:
@@ -77,7 +87,7 @@ class Script:
                     following = await flow.step(response)
                     if following is None:
                         return response
-                    await self._world.read(response)
+                    await self._drain(response)
                     history = [*response.history, response]  # with the redirects that led to it
                     request = following
                 except BaseException:
@@ -106,9 +116,9 @@ class Script:
             request = following
             self._check_open(request)
             if len(history) - before > self._settings.max_redirects:
+                last = _without_credentials(request.url)
                 raise TooManyRedirects(
-                    f"More than {self._settings.max_redirects} redirects; the last led to {request.url}.",
-                    request=request,
+                    f"More than {self._settings.max_redirects} redirects; the last led to {last}.", request=request
                 )
 
     def _following(self, request: Request, response: Response, follow: bool) -> Request | None:
@@ -127,9 +137,9 @@ class Script:
         return None
 
     async def _drain(self, response: Response) -> None:
-        """Read the body of a redirect, so that its connection can be used again."""
+        """Be done with a response that is not the final one; its body is neither decoded nor read without bound."""
         if not response.is_closed:
-            await self._world.read(response)
+            await self._world.drain(response, MAX_DRAINED)
 
     async def _exchange(self, request: Request, whole: bool) -> Response:
         """One request, one response; more than one attempt where the client retries."""
@@ -143,14 +153,17 @@ class Script:
                 response = await self._attempt(request, whole)
                 if retries.applies_to_status(response.status_code):
                     delay = retries.wait(attempt, self._rng, _retry_after(response))
+                    delay = _in_time(request, delay)
+            except (LocalProtocolError, UnsupportedProtocol, TotalTimeout):  # another attempt would fail alike
+                raise
             except TransportError:
-                delay = retries.wait(attempt, self._rng)
+                delay = _in_time(request, retries.wait(attempt, self._rng))
                 if delay is None:
                     raise
             if response is not None:
                 if delay is None:
                     return response
-                await self._world.close(response)
+                await self._drain(response)
             attempt += 1
             await self._world.sleep(delay or 0.0)
             self._check_open(request)
@@ -210,7 +223,17 @@ def _unsupported(request: Request) -> UnsupportedProtocol:
     """The error for a URL that is relative and stayed so: nobody to ask."""
     url = request.url
     missing = "host" if url.scheme else "scheme: write http:// or https://, or set a base_url"
-    return UnsupportedProtocol(f"The URL {str(url)!r} lacks a {missing}.", request=request)
+    return UnsupportedProtocol(f"The URL {str(_without_credentials(url))!r} lacks a {missing}.", request=request)
+
+
+def _in_time(request: Request, delay: float | None) -> float | None:
+    """`delay`, or None if the total time limit would pass meanwhile."""
+    deadline = request.extensions.get("deadline")
+    return None if delay is None or (deadline is not None and monotonic() + delay >= deadline) else delay
+
+
+def _without_credentials(url: URL) -> URL:
+    return url.copy_with(userinfo=b"") if url.userinfo else url
 
 
 def _retry_after(response: Response) -> float | None:
@@ -220,11 +243,10 @@ def _retry_after(response: Response) -> float | None:
 
 def log(request: Request, response: Response) -> None:
     """One line per exchange, at INFO."""
-    url: Any = request.url
     logger.info(
         'HTTP Request: %s %s "%s %d %s"',
         request.method,
-        url,
+        _without_credentials(request.url),
         response.http_version,
         response.status_code,
         response.reason_phrase,

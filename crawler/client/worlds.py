@@ -7,6 +7,7 @@ when it returns, so that the script never suspends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 from crawler.client.auth import Auth
 from crawler.client.transports.base import AsyncBaseTransport, BaseTransport
 from crawler.client.transports.http import AsyncHTTPTransport, HTTPTransport
+from crawler.errors import RequestError, StreamError
 from crawler.models import AsyncByteStream, Request, Response, SyncByteStream
 from crawler.net import Done
 
@@ -60,6 +62,13 @@ class World(Protocol):
 
     def close(self, response: Response) -> Awaitable[None]:
         """Close the response."""
+        ...
+
+    def drain(self, response: Response, limit: int) -> Awaitable[None]:
+        """Take the raw body off the connection, so that this can be used again; one beyond `limit` bytes is dropped.
+
+        Whatever happens, the response is closed: the body is not what the caller wants.
+        """
         ...
 
     def run_hook(self, hook: Callable[..., Any], argument: Request | Response) -> Awaitable[Any]:
@@ -120,6 +129,20 @@ class BlockingWorld:
 
     def close(self, response: Response) -> Done[None]:
         """See `World.close`."""
+        response.close()
+        return Done(None)
+
+    def drain(self, response: Response, limit: int) -> Done[None]:
+        """See `World.drain`."""
+        pieces: list[bytes] = []
+        with contextlib.suppress(RequestError, StreamError):
+            for piece in response.iter_raw():
+                pieces.append(piece)
+                limit -= len(piece)
+                if limit < 0:
+                    break
+            else:
+                response.keep(b"".join(pieces))
         response.close()
         return Done(None)
 
@@ -189,6 +212,19 @@ class AsyncWorld:
     def close(self, response: Response) -> Awaitable[None]:
         """See `World.close`."""
         return response.aclose()
+
+    async def drain(self, response: Response, limit: int) -> None:
+        """See `World.drain`."""
+        pieces: list[bytes] = []
+        with contextlib.suppress(RequestError, StreamError):
+            async for piece in response.aiter_raw():
+                pieces.append(piece)
+                limit -= len(piece)
+                if limit < 0:
+                    break
+            else:
+                response.keep(b"".join(pieces))
+        await response.aclose()
 
     async def run_hook(self, hook: Callable[..., Any], argument: Request | Response) -> Any:
         """See `World.run_hook`."""

@@ -491,6 +491,10 @@ class Response:
         if self.max_size is not None and self._num_bytes_downloaded > self.max_size:
             raise too_large(self.max_size)
 
+    def keep(self, body: bytes) -> None:
+        """Make `body`, all that was read from the raw stream, the whole body: decoded when looked at; for clients."""
+        self._set_whole(body)
+
     def close(self) -> None:
         """Give the connection back; what was not read is lost. Reading to the end does so by itself.
 

@@ -47,7 +47,7 @@ class StreamedBody(AsyncByteStream):
         self._error: HTTPError | None = None
         self._news: asyncio.Future[None] | None = None
         self.ended = 0.0
-        """When the last byte came: monotonic seconds, 0 before."""
+        """When the last byte came, or the rest was given up: monotonic seconds, 0 before."""
 
     def __aiter__(self) -> StreamedBody:
         return self
@@ -68,6 +68,7 @@ class StreamedBody(AsyncByteStream):
     async def aclose(self) -> None:
         """Give up what has not come yet; its source decides what that costs."""
         source, self._source = self._source, None
+        self.ended = self.ended or monotonic()
         if source is not None:
             source.abandon_body(self)
 
@@ -77,6 +78,11 @@ class StreamedBody(AsyncByteStream):
         await self._news
 
     # --- what the source calls ---
+
+    @property
+    def size(self) -> int:
+        """Bytes that nobody has read yet."""
+        return self._size
 
     def add(self, pieces: list[bytes]) -> int:
         """Take pieces; gives the number of bytes nobody has read yet."""

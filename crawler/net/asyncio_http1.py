@@ -35,7 +35,8 @@ from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.stream import AsyncHTTPNetworkStream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
-from crawler.net.upload import ONE_WRITE, BodyFraming, async_chunks, framed
+from crawler.net.upgrade import AsyncUpgradedBody
+from crawler.net.upload import ONE_WRITE, BodyFraming, async_chunks, framed, release
 from crawler.wire import Http1Reader, http1_reader
 
 HIGH_WATER = 256 * 1024  # unread bytes of a streamed body at which the peer is made to wait
@@ -193,7 +194,8 @@ class AsyncioHttp1(asyncio.Protocol):
             self._pass_on(self._body)
         elif reader.is_complete and self._whole:
             self._deliver_whole(self._request)
-        elif reader.status and not self._whole:
+        elif reader.status and (not self._whole or 300 <= reader.status < 400):
+            # The body of a redirect may be endless, and is of little use: its end is not waited for.
             self._deliver_head(self._request)
         elif self._phase == "read":
             self._expect_by("read")
@@ -221,7 +223,7 @@ class AsyncioHttp1(asyncio.Protocol):
         if exc is None:
             self.eof_received()
             return
-        error_class = ReadError if self._phase == "read" else WriteError
+        error_class = WriteError if self._is_sending else ReadError
         self._fail(error_class(f"The connection to {self.key} broke: {exc}"), exc)
 
     def pause_writing(self) -> None:
@@ -260,6 +262,8 @@ class AsyncioHttp1(asyncio.Protocol):
             if future.done() and not future.cancelled():
                 future.exception()  # seen: what the body raised goes first
             raise
+        finally:
+            await release(request.stream, chunks)
         if not future.done():
             self._sent = monotonic()
             self._expect_by("read")
@@ -279,19 +283,19 @@ class AsyncioHttp1(asyncio.Protocol):
         reader, future, now = self._reader, self._future, monotonic()
         pieces = reader.body
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        response = self._response(request, body, self._timing(now), now)
         if self._is_upgraded(request):
-            self._hand_to_user(response)
-        else:
-            self._end_exchange()
+            self._hand_to_user(request, future)
+            return
+        response = self._response(request, body, self._timing(now), now)
+        self._end_exchange()
         if future is not None and not future.done():
             future.set_result(response)
 
     def _deliver_head(self, request: Request) -> None:
-        if self._is_upgraded(request):
-            self._deliver_whole(request)
-            return
         future = self._future
+        if self._is_upgraded(request):
+            self._hand_to_user(request, future)
+            return
         timing = self._timing(0.0)
         body = self._body = StreamedBody(self, timing, self._first_byte)
         self.deadline = NEVER  # from here on it is the reader of the body who waits
@@ -337,23 +341,33 @@ class AsyncioHttp1(asyncio.Protocol):
         pieces, reader.body = reader.body, []
         self._counted = 0
         if reader.is_complete:
+            if body.size > HIGH_WATER:  # it came all the same: the next response must not find the transport paused
+                self._transport.resume_reading()
             self._end_exchange()
             body.finish(pieces)
-        elif body.add(pieces) > HIGH_WATER:
+            return
+        if pieces:
+            self.deadline = NEVER  # until its reader waits again: a slow reader is no slow peer
+        if body.add(pieces) > HIGH_WATER:
             self._transport.pause_reading()
 
     def _is_upgraded(self, request: Request) -> bool:
         status = self._reader.status
         return status == 101 or (request.method == "CONNECT" and 200 <= status < 300)
 
-    def _hand_to_user(self, response: Response) -> None:
-        """After 101 or CONNECT the bytes belong to the caller (RFC 9110 §7.8, §9.3.6)."""
+    def _hand_to_user(self, request: Request, future: asyncio.Future[Response] | None) -> None:
+        """After 101 or CONNECT the bytes belong to the caller (RFC 9110 §7.8, §9.3.6), until the response is closed."""
+        response = self._response(request, AsyncUpgradedBody(self._stream), self._timing(0.0), 0.0)
         self._request = self._future = None
         self.deadline = NEVER
         self._is_closed = True
         self._pool.discard(self)
         self._stream.take_back()
         response.extensions["network_stream"] = AsyncHTTPNetworkStream(self._stream, self._reader.leftover)
+        if future is not None and not future.done():
+            future.set_result(response)
+        else:
+            self._stream.abort()
 
     # --- what the streamed body calls ---
 
@@ -395,6 +409,7 @@ class AsyncioHttp1(asyncio.Protocol):
             body.fail(error)
         elif future is not None and not future.done():
             future.set_exception(error)
+            future.exception()  # seen, should its task be cancelled before it looks: the loop must not complain
 
     def _close(self) -> None:
         if not self._is_closed:

@@ -10,6 +10,7 @@ from typing import Protocol
 from crawler.net.deadlines import NEVER
 
 MIN_INTERVAL_S = 0.01  # so that many different short timeouts do not turn into a busy loop
+STALL_S = 0.1  # a timer that comes so late means that the loop was blocked
 
 
 class Expiring(Protocol):
@@ -36,12 +37,13 @@ class Sweeper:
         watched: What to look at; read at each sweep.
     """
 
-    __slots__ = ("_handle", "_loop", "_watched", "wakes_at")
+    __slots__ = ("_handle", "_loop", "_was_late", "_watched", "wakes_at")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, watched: Iterable[Expiring]) -> None:
         self._loop = loop
         self._watched = watched
         self._handle: asyncio.TimerHandle | None = None
+        self._was_late = False
         self.wakes_at = NEVER
         """When it looks next, in monotonic seconds."""
 
@@ -60,9 +62,15 @@ class Sweeper:
         self.wakes_at = NEVER
 
     def _sweep(self) -> None:
+        now = monotonic()
+        if now - self.wakes_at > STALL_S and not self._was_late:
+            # Something kept the loop busy. uvloop runs timers before it reads: what has come meanwhile goes first.
+            self._was_late = True
+            self._handle = self._loop.call_later(MIN_INTERVAL_S, self._sweep)
+            return
+        self._was_late = False
         self._handle = None
         self.wakes_at = NEVER
-        now = monotonic()
         earliest = NEVER
         for watched in list(self._watched):
             deadline = watched.deadline

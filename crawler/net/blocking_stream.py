@@ -81,7 +81,8 @@ class BlockingStream:
     def abort(self) -> None:
         """See `Stream.abort`; another thread that waits on the socket wakes up."""
         with contextlib.suppress(OSError):  # closed by the peer already
-            self._sock.shutdown(socket.SHUT_RDWR)
+            # Not `SSLSocket.shutdown`, which first forgets the encryption: what another thread sends would go plain.
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
         self._sock.close()
 
     def get_extra_info(self, name: str) -> Any:
@@ -204,7 +205,7 @@ class BlockingDialer:
         except BlockingIOError:
             pass
         except (OSError, OverflowError) as exc:
-            race.failed(address, connect_error(exc, host, address.port))
+            race.failed(address, _translated(exc, host, address.port))
             if address in sockets:
                 sockets.pop(address).close()
             return
@@ -231,10 +232,16 @@ class BlockingDialer:
                 self._cache.prefer(host, address.port, address)
                 return sock
             sockets.pop(address).close()
-            race.failed(address, connect_error(OSError(code, os.strerror(code)), host, address.port))
+            race.failed(address, _translated(OSError(code, os.strerror(code)), host, address.port))
         if not ready and deadline is not None and monotonic() >= deadline:
             raise ConnectTimeout(f"No connection to {host} in time.")
         return None
+
+
+def _translated(exc: Exception, host: str, port: int) -> ConnectError | ConnectTimeout:
+    error = connect_error(exc, host, port)
+    error.__cause__ = exc
+    return error
 
 
 def _getaddrinfo(host: str, port: int, deadline: float | None) -> Any:

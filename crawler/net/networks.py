@@ -28,9 +28,10 @@ from crawler.net.readiness import BlockingReadiness
 from crawler.net.resolve import AddressCache
 from crawler.net.route import Route
 from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream
+from crawler.net.upgrade import AsyncUpgradedBody, UpgradedBody
 from crawler.net.upload import async_chunks, blocking_chunks
 
-BLOCKING = World(blocking_chunks, BlockingBody, HTTPNetworkStream, BlockingEvent, BlockingReadiness)
+BLOCKING = World(blocking_chunks, BlockingBody, HTTPNetworkStream, BlockingEvent, BlockingReadiness, UpgradedBody)
 
 
 class AsyncioConnector:
@@ -158,7 +159,7 @@ class AsyncNetworks:
         else:
             from crawler.net.trio_stream import TrioDialer, TrioEvent, TrioReadiness
 
-            world = World(async_chunks, AsyncBody, AsyncHTTPNetworkStream, TrioEvent, TrioReadiness)
+            world = World(async_chunks, AsyncBody, AsyncHTTPNetworkStream, TrioEvent, TrioReadiness, AsyncUpgradedBody)
             self._pool = Pool(self._limits, PullConnector(self._route, TrioDialer(self._cache), world))
 
 

@@ -13,6 +13,7 @@ from crawler.errors import (
     HTTPError,
     NetworkError,
     ReadTimeout,
+    RemoteProtocolError,
     ResponseTooLarge,
     StreamClosed,
     WriteTimeout,
@@ -26,7 +27,7 @@ from crawler.net.pool import Pool
 from crawler.net.pull_world import World
 from crawler.net.stream import Stream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
-from crawler.net.upload import ONE_WRITE, BodyFraming, framed
+from crawler.net.upload import ONE_WRITE, BodyFraming, framed, release
 from crawler.wire import Http1Reader, http1_reader
 
 READ_SIZE = 64 * 1024
@@ -109,7 +110,8 @@ class PullHttp1:
             await self._read(request)
         if self._is_upgraded(request):
             return self._hand_to_user(request)
-        if whole:
+        if whole and (self._reader.is_complete or not 300 <= self._reader.status < 400):
+            # The body of a redirect may be endless, and is of little use: its end is not waited for.
             return await self._whole_response(request)
         body = Http1Body(self, request)
         return self._response(request, self._world.body(body), body.timing)
@@ -143,16 +145,19 @@ class PullHttp1:
         try:
             if isinstance(body, ByteStream) and len(body.body) <= ONE_WRITE:
                 await self._write(request, head if request.template is not None else head + framed(request, body.body))
+                self._is_sending = False
             else:
-                await self._send_pieces(request, head, self._world.chunks(body))
+                pieces = self._world.chunks(body)
+                try:
+                    await self._send_pieces(request, head, pieces)
+                finally:
+                    await release(body, pieces)
         except WriteTimeout as exc:
-            raise timed_out(request, "write", f"writing to {self.key}") from exc
+            if not self._stream.get_extra_info("is_readable"):
+                raise timed_out(request, "write", f"writing to {self.key}") from exc
         except NetworkError:
-            if self._opening is None and isinstance(body, ByteStream):
-                raise  # most likely the peer closed an idle connection: the script of the request tries another
-            await self._read(request)  # or it has answered and closed already; its answer counts
-            return
-        self._is_sending = False
+            if not await self._has_answered(request):
+                raise
 
     async def _send_pieces(self, request: Request, head: bytes, pieces: AsyncIterator[bytes]) -> None:
         framing = BodyFraming(request)
@@ -162,6 +167,15 @@ class PullHttp1:
                 return  # the answer came first; the rest is not wanted
             await self._write(request, framing.frame(piece))
         await self._write(request, framing.end())
+        self._is_sending = False
+
+    async def _has_answered(self, request: Request) -> bool:
+        """Whether a peer that takes no more bytes has sent some before: then its answer counts."""
+        try:
+            await self._read(request)
+        except (NetworkError, RemoteProtocolError):
+            return False
+        return True
 
     async def _write(self, request: Request, data: bytes) -> None:
         deadline = deadline_of(request, "write")
@@ -202,7 +216,7 @@ class PullHttp1:
         return response
 
     async def next_piece(self, request: Request) -> bytes:
-        """The next bytes of a streamed body; `b""` at its end. Called by `Http1Body`."""
+        """The next bytes of a streamed body; at its end the exchange is over. Called by `Http1Body`."""
         if self._request is not request:
             raise StreamClosed
         reader = self._reader
@@ -215,9 +229,21 @@ class PullHttp1:
                 exc.request = request
             raise
         pieces, reader.body = reader.body, []
-        if not pieces:
+        if reader.is_complete:
             self._end_exchange()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def abandon_body(self, request: Request) -> None:
+        """The reader of a streamed body wants no more of it; if there is no more, the connection goes on."""
+        if self._request is request:
+            if self._reader.is_complete:
+                self._end_exchange()
+            else:
+                self.abort()
+
+    def carries(self, request: Request) -> bool:
+        """Whether the exchange of `request` is under way."""
+        return self._request is request
 
     def _response(self, request: Request, body: bytes | SyncByteStream | AsyncByteStream, timing: Timing) -> Response:
         reader = self._reader
@@ -246,8 +272,8 @@ class PullHttp1:
         return status == 101 or (request.method == "CONNECT" and 200 <= status < 300)
 
     def _hand_to_user(self, request: Request) -> Response:
-        """After 101 or CONNECT the bytes belong to the caller (RFC 9110 §7.8, §9.3.6)."""
-        response = self._response(request, b"", self._timing())
+        """After 101 or CONNECT the bytes belong to the caller (RFC 9110 §7.8, §9.3.6), until the response is closed."""
+        response = self._response(request, self._world.upgraded(self._stream), self._timing())
         response.extensions["network_stream"] = self._world.face(self._stream, self._reader.leftover)
         self._is_closed = True
         self._request = None
@@ -277,15 +303,17 @@ class Http1Body:
         """The next bytes, `b""` at the end."""
         if self._connection is None:
             return b""
-        piece = await self._connection.next_piece(self._request)
-        if not piece:
+        connection = self._connection
+        piece = await connection.next_piece(self._request)
+        if not connection.carries(self._request):
             self.ended = monotonic()
-            self.timing.receive = self.ended - self._connection._first_byte
+            self.timing.receive = self.ended - connection._first_byte
             self._connection = None
         return piece
 
     def abandon(self) -> None:
         """Give up what has not come yet; the connection is closed then."""
         connection, self._connection = self._connection, None
+        self.ended = self.ended or monotonic()
         if connection is not None:
-            connection.cancel(self._request)
+            connection.abandon_body(self._request)

@@ -9,7 +9,7 @@ from crawler.models import AsyncByteStream, SyncByteStream
 from crawler.net.pool import Event
 from crawler.net.pull_body import PulledBody
 from crawler.net.readiness import Readiness
-from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream
+from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream, Stream
 
 
 class World:
@@ -21,9 +21,10 @@ class World:
         face: Makes the face of the connection that users may hold.
         event: Makes an event.
         readiness: Makes what waits for a socket.
+        upgraded: Makes the body of a response after which the connection belongs to the caller.
     """
 
-    __slots__ = ("body", "chunks", "event", "face", "readiness")
+    __slots__ = ("body", "chunks", "event", "face", "readiness", "upgraded")
 
     def __init__(
         self,
@@ -32,9 +33,11 @@ class World:
         face: type[HTTPNetworkStream] | type[AsyncHTTPNetworkStream],
         event: Callable[[], Event],
         readiness: Callable[[socket.socket], Readiness],
+        upgraded: Callable[[Stream], SyncByteStream | AsyncByteStream],
     ) -> None:
         self.chunks = chunks
         self.body = body
         self.face = face
         self.event = event
         self.readiness = readiness
+        self.upgraded = upgraded

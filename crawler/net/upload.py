@@ -85,6 +85,15 @@ def blocking_chunks(stream: SyncByteStream | AsyncByteStream) -> AsyncIterator[b
     raise RuntimeError("A blocking client cannot send a body that is read asynchronously: pass an iterator or bytes.")
 
 
+async def release(stream: SyncByteStream | AsyncByteStream, pieces: AsyncIterator[bytes]) -> None:
+    """Let a body go whose `pieces` are wanted no more, all of them sent or not."""
+    if not isinstance(pieces, AsyncOver):
+        assert isinstance(stream, AsyncByteStream)
+        await stream.aclose()
+    elif isinstance(stream, SyncByteStream):
+        stream.close()
+
+
 def _slices(body: bytes) -> Iterator[bytes]:
     for start in range(0, len(body), ONE_WRITE):
         yield body[start : start + ONE_WRITE]

@@ -94,6 +94,13 @@ class FaceClient:
         response: crawler.Response = await self._face.settle(answer)
         return response
 
+    async def fetch(self, url: Any, *, is_streamed: bool) -> bytes:
+        """The body of a GET, in either of the two ways."""
+        if not is_streamed:
+            return (await self.get(url)).content
+        async with self.stream("GET", url) as response:
+            return await self._face.read(response)
+
     async def get(self, url: Any, **options: Any) -> crawler.Response:
         """Send a GET request."""
         return await self.request("GET", url, **options)
