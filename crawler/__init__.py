@@ -87,6 +87,14 @@ from crawler.models import codes as codes
 from crawler.net import create_ssl_context as create_ssl_context
 from crawler.version import __version__ as __version__
 
+
+def main() -> None:
+    """Run the command line `crawler`; leaves by `SystemExit`."""
+    from crawler.cli.main import main as run  # brings typer: only when it is called
+
+    run()
+
+
 __title__ = "crawler"
 __description__ = "Fetch many URLs from Python: fast, politely, resumably."
 
@@ -168,6 +176,7 @@ __all__ = [
     "gather",
     "get",
     "head",
+    "main",
     "options",
     "patch",
     "post",
