@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 import trustme
 
@@ -52,6 +53,10 @@ class Authority:
             self._ca.configure_trust(context)
             context.verify_mode = ssl.CERT_REQUIRED
         return context
+
+    def write_server_pem(self, path: Path) -> None:
+        """Write key and certificate of a server for localhost into one file, as nginx wants them."""
+        self._ca.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(path))
 
     def client_certificate(self) -> trustme.LeafCert:
         """A certificate for a client."""
