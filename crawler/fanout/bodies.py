@@ -13,6 +13,7 @@ from crawler.errors import ResponseTooLarge
 from crawler.fanout.files import BodyFiles, Claim, StreamedFile
 from crawler.fanout.paths import Folder, url_path
 from crawler.fanout.plan import BodyPolicy
+from crawler.fanout.record import mask
 from crawler.fanout.result import Result
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class BodyKeeper:
 
     async def _name(self, result: Result, wished: str | None, owner: bytes) -> tuple[str, ...]:
         assert self._files is not None
-        parts = await self._files.name(url_path(result.url) if wished is None else wished, owner)
+        parts = await self._files.name(url_path(mask(result.url)) if wished is None else wished, owner)
         result.path = "/".join(parts)
         return parts
 

@@ -42,6 +42,11 @@ class Lease:
     fp: bytes
     item: Item
 
+    @property
+    def url(self) -> str:
+        """The URL as the input has it."""
+        return self.item.url
+
 
 class Finished(NamedTuple):
     """A request with its final outcome and the record that tells it."""

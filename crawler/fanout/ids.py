@@ -45,9 +45,11 @@ def canonical_url(url: str) -> str:
         return url
     try:
         parsed = URL(url)
-        return str(parsed.copy_with(fragment=None)) if parsed.fragment or "#" in url else str(parsed)
+        origin = parsed.origin
     except (InvalidURL, ValueError):
         return url
+    user = parsed.userinfo.decode("ascii") + "@" if parsed.userinfo else ""
+    return f"{origin.scheme}://{user}{origin.netloc.decode('ascii')}{parsed.raw_path.decode('ascii')}"
 
 
 def fingerprint(item: Item) -> bytes:

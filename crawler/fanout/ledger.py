@@ -18,11 +18,11 @@ from typing import Final, Protocol, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
-from anyio.abc import TaskGroup
 
 from crawler.fanout.frontier import Finished, Frontier
 from crawler.fanout.plan import Item
 from crawler.fanout.result import Result
+from crawler.fanout.sources import close_iterator
 from crawler.fanout.stats import Stats
 
 ADD_BATCH: Final = 500
@@ -97,16 +97,29 @@ class Ledger:
 
     async def feed(self, wake: Callable[[], None]) -> None:
         """Read the input and keep leases in stock until there is nothing left of either."""
+        failure: list[Exception] = []
+
+        async def read(rows: Rows, skip: int) -> None:
+            try:
+                await self._read(rows, skip)
+            except Exception as error:
+                failure.append(error)
+                group.cancel_scope.cancel()
+
         self._unleased = self._frontier.counts()["pending"]
         skip = await self.call(self._frontier.begin_input, self._input_id)
         async with anyio.create_task_group() as group:
             if skip is None:
                 self._note_end_of_input()
             elif isinstance(self._items, AsyncIterable):
-                group.start_soon(self._read, AsyncRows(self._items, group), skip)
+                rows = AsyncRows(self._items)
+                group.start_soon(rows.pull)
+                group.start_soon(read, rows, skip)
             else:
-                group.start_soon(self._read, SyncRows(self._items, self.call), skip)
+                group.start_soon(read, SyncRows(self._items, self.call), skip)
             await self._keep_stocked(wake)
+        if failure:  # the caller's own error, in no group
+            raise failure[0]
 
     async def _keep_stocked(self, wake: Callable[[], None]) -> None:
         while not (self._is_read and not self._unleased):
@@ -224,28 +237,38 @@ class SyncRows:
 
 
 class AsyncRows:
-    """An async iterable, read by a task of its own, so that the first rows need not wait for a full batch."""
+    """An async iterable, read by a task of its own (`pull`), so that the first rows need not wait for a full batch."""
 
-    def __init__(self, items: AsyncIterable[Item], group: TaskGroup) -> None:
+    def __init__(self, items: AsyncIterable[Item]) -> None:
+        self._items = items
         self._arrived: list[Item] = []
         self._came = Signal()
         self._taken = Signal()
         self._has_ended = False
-        group.start_soon(self._read, items)
+        self._error: Exception | None = None
 
     async def next(self) -> list[Item]:
-        """Give what has arrived, waiting for the first row of it."""
+        """Give what has arrived, waiting for the first row of it. What the iterable raises comes out here."""
         while not self._arrived and not self._has_ended:
             await self._came.wait()
+        if self._error is not None:
+            raise self._error
         batch, self._arrived = self._arrived, []
         self._taken.set()
         return batch
 
-    async def _read(self, items: AsyncIterable[Item]) -> None:
-        async for item in items:
-            self._arrived.append(item)
+    async def pull(self) -> None:
+        """Read the iterable to its end; closes it whatever happens, if it can be closed."""
+        iterator = aiter(self._items)
+        try:
+            async for item in iterator:
+                self._arrived.append(item)
+                self._came.set()
+                while len(self._arrived) >= ADD_BATCH:
+                    await self._taken.wait()
+        except Exception as error:
+            self._error = error
+        finally:
+            self._has_ended = True
             self._came.set()
-            while len(self._arrived) >= ADD_BATCH:
-                await self._taken.wait()
-        self._has_ended = True
-        self._came.set()
+            await close_iterator(iterator)

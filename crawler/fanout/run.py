@@ -198,7 +198,9 @@ class Run:
 
         def deliver(result: Result) -> Awaitable[None] | None:
             if isinstance(result.error, DiskError | MemoryError) and result.error_kind in DISK_KINDS:
-                self._stop_for_disk(output_error(str(plan.body.directory), result.error))
+                cause = result.error.__cause__  # the system's own error, which the advice goes by
+                error = cause if isinstance(cause, OSError) else result.error
+                self._stop_for_disk(output_error(str(plan.body.directory), error))
                 return None  # this machine's trouble, not the URL's: it stays pending
             lease: Lease = result.target
             stats.finish(result, host_of(result), result.ended)

@@ -97,7 +97,7 @@ class JsonlSink:
         """Give the size of the file in bytes."""
         try:
             return self._path.stat().st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def open(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final, cast
 
 import anyio
@@ -83,9 +83,14 @@ class AsyncIterableSource:
                     await self._room.wait()
         finally:
             self._is_read = True
-            if (close := getattr(iterator, "aclose", None)) is not None:
-                with anyio.CancelScope(shield=True):
-                    await cast("Callable[[], Awaitable[None]]", close)()
+            await close_iterator(iterator)
+
+
+async def close_iterator(iterator: AsyncIterator[object]) -> None:
+    """Close an async iterator that was perhaps left half way, if it can be closed: a generator's `finally` runs now."""
+    if (close := getattr(iterator, "aclose", None)) is not None:
+        with anyio.CancelScope(shield=True):
+            await cast("Callable[[], Awaitable[None]]", close)()
 
 
 def source_of(targets: Targets, clock: Callable[[], float]) -> IterableSource | AsyncIterableSource:

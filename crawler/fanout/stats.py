@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from crawler.fanout.histogram import Histogram
+from crawler.fanout.record import mask
 
 if TYPE_CHECKING:
     from crawler.fanout.result import Result
@@ -229,7 +230,7 @@ class Stats:
         if outcome == "ok":
             counter.ok += 1
         elif result.error_kind is not None:
-            self._error(result.error_kind, host, f"{result.url}: {result.error_message}")
+            self._error(result.error_kind, host, result)
 
     def _host(self, name: str) -> HostCount:
         host = self.hosts.get(name)
@@ -239,12 +240,12 @@ class Stats:
             host = self.hosts.setdefault(name, HostCount())
         return host
 
-    def _error(self, kind: str, host: str, example: str) -> None:
+    def _error(self, kind: str, host: str, result: Result) -> None:
         if (kind, host) not in self.errors and len(self.errors) >= MAX_ERRORS:
             host = OTHER_HOSTS
         known = self.errors.get((kind, host))
         if known is None:
-            self.errors[kind, host] = ErrorCount(kind, host, 1, example)
+            self.errors[kind, host] = ErrorCount(kind, host, 1, mask(f"{result.url}: {result.error_message}"))
         else:
             known.n += 1
 

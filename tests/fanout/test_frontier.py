@@ -1,0 +1,231 @@
+"""Both frontiers keep the same promises: each request once, nothing lost, records and outcomes together."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from crawler.fanout import Item
+from crawler.fanout.database import DatabaseFrontier
+from crawler.fanout.frontier import Finished, Frontier, Lease, MemoryFrontier
+from crawler.fanout.ids import fingerprint
+from crawler.fanout.sinks import JsonlSink
+from crawler.fanout.stats import OUTCOMES
+
+Make = Callable[[], Frontier]
+
+
+@pytest.fixture(params=["memory", "database"])
+def frontier(request: pytest.FixtureRequest, tmp_path: Path) -> Frontier:
+    """An empty frontier of each kind."""
+    return MemoryFrontier() if request.param == "memory" else DatabaseFrontier(tmp_path / "state.sqlite3")
+
+
+def finished(leases: Sequence[Lease], outcome: str = "ok") -> list[Finished]:
+    """Pretend that leases came to an outcome."""
+    return [Finished(lease.id, outcome, {"id": lease.id, "url": lease.url}) for lease in leases]
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    """Read the records of a file, which must end with a whole line."""
+    data = path.read_bytes()
+    assert not data or data.endswith(b"\n")
+    return [orjson.loads(line) for line in data.splitlines()]
+
+
+def test_each_request_is_kept_once(frontier: Frontier) -> None:
+    """Duplicates, within a batch and across batches, are counted and not added."""
+    frontier.begin_input(None)
+    urls = ["http://h.example/a", "http://h.example/b", "http://H.example:80/a#x"]
+
+    first = frontier.add([Item(url) for url in urls])
+    second = frontier.add([Item(urls[1]), Item("http://h.example/c")])
+
+    assert (first.new, first.duplicates) == (2, 1)
+    assert (second.new, second.duplicates) == (1, 1)
+    assert frontier.counts()["pending"] == 3
+
+
+def test_items_come_back_as_they_were(frontier: Frontier) -> None:
+    """Every field of an item survives, with its fingerprint."""
+    frontier.begin_input(None)
+    items = [
+        Item("http://h.example/plain"),
+        Item(
+            "http://h.example/full",
+            method="PUT",
+            headers=(("X", "1"), ("X", "2")),
+            body=b"\x00\xff",
+            key="k7",
+            meta={"a": [1, None, "ü"], "b": 2**70},
+            priority=-3,
+            path="d/f.bin",
+            idempotent=False,
+        ),
+    ]
+
+    frontier.add(items)
+    leases = frontier.lease(10)
+
+    assert [lease.item for lease in leases] == items
+    assert [lease.fp for lease in leases] == [fingerprint(item) for item in items]
+
+
+def test_high_priorities_go_first(frontier: Frontier) -> None:
+    """By priority, then in input order; one that comes later overtakes what is not leased yet."""
+    frontier.begin_input(None)
+    frontier.add([Item(f"http://h.example/{n}", priority=n % 3) for n in range(6)])
+
+    first = [lease.url[-1] for lease in frontier.lease(3)]
+    frontier.add([Item("http://h.example/x", priority=9)])
+    rest = [lease.url[-1] for lease in frontier.lease(9)]
+
+    assert first == ["2", "5", "1"]
+    assert rest == ["x", "4", "0", "3"]
+
+
+def test_what_is_given_back_is_leased_again(frontier: Frontier) -> None:
+    """A lease is handed out once, unless it is given back."""
+    frontier.begin_input(None)
+    frontier.add([Item(f"http://h.example/{n}") for n in range(4)])
+    leases = frontier.lease(4)
+
+    assert frontier.lease(4) == []
+    frontier.give_back(leases[1:3])
+
+    assert [lease.id for lease in frontier.lease(4)] == [leases[1].id, leases[2].id]
+
+
+def test_commits_write_records_and_count(frontier: Frontier, tmp_path: Path) -> None:
+    """A commit appends its records to every output and moves its requests to their outcomes."""
+    sinks = [JsonlSink(tmp_path / "a.jsonl"), JsonlSink(tmp_path / "b.jsonl")]
+    frontier.open(sinks)
+    frontier.begin_input(None)
+    frontier.add([Item(f"http://h.example/{n}") for n in range(5)])
+    leases = frontier.lease(5)
+
+    frontier.commit(finished(leases[:2]))
+    frontier.commit([*finished(leases[2:3], "failed"), *finished(leases[3:4], "skipped")])
+
+    counts = frontier.counts()
+    assert (counts["ok"], counts["failed"], counts["skipped"], counts["pending"]) == (2, 1, 1, 1)
+    assert lines(tmp_path / "a.jsonl") == lines(tmp_path / "b.jsonl")
+    assert [line["id"] for line in lines(tmp_path / "a.jsonl")] == [lease.id for lease in leases[:4]]
+    frontier.close()
+
+
+def test_names_belong_to_who_asked_first(frontier: Frontier) -> None:
+    """A claimed name stays with its owner, who may ask again."""
+    assert frontier.claim("a", b"1")
+    assert not frontier.claim("a", b"2")
+    assert frontier.claim("a", b"1")
+
+
+class TwoFrontiers(RuleBasedStateMachine):
+    """Drive a durable frontier through any order of steps and crashes, beside a plain model of what must hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self.folder = Path(self._folder.name)
+        self.output = self.folder / "out.jsonl"
+        self.submitted: dict[bytes, str] = {}
+        self.outcomes: dict[int, str] = {}
+        self.leased: dict[int, Lease] = {}
+        self.rng = random.Random(0)
+
+    @initialize()
+    def begin(self) -> None:
+        self.start()
+        self.frontier.begin_input("list")
+
+    def start(self) -> None:
+        self.frontier = DatabaseFrontier(self.folder / "state.sqlite3")
+        self.frontier.open([JsonlSink(self.output)])
+
+    @rule(numbers=st.lists(st.integers(0, 30), max_size=8), priority=st.integers(-1, 1))
+    def add(self, numbers: list[int], priority: int) -> None:
+        items = [Item(f"http://h.example/{number}", priority=priority) for number in numbers]
+        new = {fingerprint(item) for item in items} - set(self.submitted)
+
+        added = self.frontier.add(items)
+
+        assert added.new == len(new)
+        assert added.new + added.duplicates == len(items)
+        self.submitted.update((fingerprint(item), item.url) for item in items)
+
+    @rule(n=st.integers(1, 6))
+    def lease(self, n: int) -> None:
+        leases = self.frontier.lease(n)
+
+        assert not {lease.id for lease in leases} & (set(self.leased) | set(self.outcomes))
+        assert len(leases) == min(n, len(self.submitted) - len(self.leased) - len(self.outcomes))
+        self.leased.update((lease.id, lease) for lease in leases)
+
+    @precondition(lambda self: self.leased)
+    @rule(n=st.integers(1, 6), outcome=st.sampled_from(OUTCOMES))
+    def commit(self, n: int, outcome: str) -> None:
+        some = [self.leased.pop(number) for number in list(self.leased)[:n]]
+
+        self.frontier.commit(finished(some, outcome))
+
+        self.outcomes.update((lease.id, outcome) for lease in some)
+
+    @precondition(lambda self: self.leased)
+    @rule()
+    def give_back(self) -> None:
+        self.frontier.give_back(list(self.leased.values()))
+        self.leased.clear()
+
+    @rule(torn=st.binary(max_size=20))
+    def crash(self, torn: bytes) -> None:
+        """The process ends in the middle of writing records; nothing was committed of them."""
+        self.frontier.close()
+        with self.output.open("ab") as file:
+            file.write(torn)
+        self.leased.clear()
+
+        self.start()
+
+        assert self.frontier.begin_input("list") is not None
+
+    @rule(share=st.floats(0, 1))
+    def lose_power(self, share: float) -> None:
+        """The process ends, and the disk has lost the newest part of the records."""
+        self.frontier.close()
+        with self.output.open("rb+") as file:
+            file.truncate(int(self.output.stat().st_size * share))
+        self.leased.clear()
+
+        self.start()
+
+        kept = {int(str(line["id"])) for line in lines(self.output)}
+        self.outcomes = {number: outcome for number, outcome in self.outcomes.items() if number in kept}
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        """Submitted = pending + outcomes, at every moment; one record per outcome."""
+        if not hasattr(self, "frontier"):
+            return
+        counts = self.frontier.counts()
+        assert sum(counts.values()) == len(self.submitted)
+        for outcome in OUTCOMES:
+            assert counts[outcome] == list(self.outcomes.values()).count(outcome)
+        assert sorted(int(str(line["id"])) for line in lines(self.output)) == sorted(self.outcomes)
+
+    def teardown(self) -> None:
+        if hasattr(self, "frontier"):
+            self.frontier.close()
+        self._folder.cleanup()
+
+
+TwoFrontiers.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestTwoFrontiers = TwoFrontiers.TestCase
