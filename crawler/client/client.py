@@ -17,8 +17,19 @@ from crawler.client.auth import Auth, AuthTypes, make_auth
 from crawler.client.environment import URLPattern, environment_proxies
 from crawler.client.script import Script
 from crawler.client.settings import Body, EventHook, Settings
+from crawler.client.strict import StrictScript
 from crawler.client.transports.base import AsyncBaseTransport, BaseTransport
 from crawler.client.transports.http import AsyncHTTPTransport, HTTPTransport, make_proxy
+from crawler.client.websocket_session import (
+    DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+    DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+    DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+    DEFAULT_QUEUE_SIZE,
+    AsyncWebSocketSession,
+    WebSocketOptions,
+    WebSocketSession,
+    http_url,
+)
 from crawler.client.worlds import AsyncWorld, BlockingWorld, World
 from crawler.models import (
     DEFAULT_LIMITS,
@@ -38,7 +49,7 @@ from crawler.models import (
     UseClientDefault,
 )
 from crawler.models.sse import DEFAULT_MAX_EVENT_SIZE, EventSource
-from crawler.net import run_blocking
+from crawler.net import WEBSOCKET, run_blocking
 
 if TYPE_CHECKING:
     from crawler.models.types import (
@@ -100,6 +111,8 @@ class BaseClient(Generic[Out, T]):
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
         retries: Retry | None = None,
         max_response_size: int | None = None,
+        raise_for_status: bool = False,
+        https_only: bool = False,
     ) -> None:
         """Make a client. All arguments are optional.
 
@@ -124,6 +137,8 @@ class BaseClient(Generic[Out, T]):
             default_encoding: Of text without a charset; a name, or a function of the content that gives one.
             retries: Which failures and statuses are tried again, and when; beyond HTTPX.
             max_response_size: Bytes that a body may have, on the wire and decoded; beyond HTTPX.
+            raise_for_status: Call `Response.raise_for_status` on every final response; beyond HTTPX.
+            https_only: Refuse every URL that is not https, in redirects too; beyond HTTPX.
 
         Raises:
             TypeError: `auth` is none of the above, or a transport is one of the other client.
@@ -143,7 +158,7 @@ class BaseClient(Generic[Out, T]):
             retries=retries,
             max_response_size=max_response_size,
         )
-        self._script = Script(self._settings, self._world)
+        self._script = _script(self._settings, self._world, raise_for_status, https_only)
         for given in (transport, *(mounts or {}).values()):
             self._check_transport(given)
         self._trust_env = trust_env
@@ -614,6 +629,12 @@ def _body(
     return Body(content, data, files, json)
 
 
+def _script(settings: Settings, world: World, raises_for_status: bool, https_only: bool) -> Script:
+    if raises_for_status or https_only:
+        return StrictScript(settings, world, raises_for_status=raises_for_status, https_only=https_only)
+    return Script(settings, world)
+
+
 def _sse_headers(headers: HeaderTypes | None) -> Headers:
     merged = Headers({"Accept": "text/event-stream", "Cache-Control": "no-store"})
     merged.update(headers)
@@ -711,6 +732,66 @@ class Client(BaseClient[Response, BaseTransport]):
             extensions=extensions,
         ) as response:
             yield EventSource(response, max_event_size)
+
+    @contextmanager
+    def websocket(
+        self,
+        url: URLTypes,
+        *,
+        max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+        queue_size: int = DEFAULT_QUEUE_SIZE,
+        keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+        keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+        subprotocols: list[str] | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Iterator[WebSocketSession]:
+        """Open a WebSocket; closed at the end of the block.
+
+        Needs the package wsproto: `pip install 'crawler[ws]'`.
+
+        Args:
+            url: ws, wss, http or https.
+            max_message_size_bytes: Of a message received; a larger one closes the WebSocket with 1009.
+            queue_size: How many messages are held that come while a send, or the wait for a pong, looks for others.
+            keepalive_ping_interval_seconds: How long nothing may come before a ping is sent; None for no pings.
+            keepalive_ping_timeout_seconds: How long nothing may come after that, until `WebSocketNetworkError`; None
+                for no limit. Nor does the end of the block wait longer for the server's close.
+            subprotocols: Offered to the server, best first; it chose `session.subprotocol`.
+            **others: Of the handshake, as for `request`. The write timeout holds for each message, too.
+
+        Raises:
+            WebSocketUpgradeError: The server answered with something else.
+            RequestError: The handshake failed, by its class.
+            ImportError: wsproto is missing.
+        """
+        options = WebSocketOptions(
+            max_message_size_bytes,
+            queue_size,
+            keepalive_ping_interval_seconds,
+            keepalive_ping_timeout_seconds,
+            subprotocols,
+        )
+        with (
+            self.stream(
+                "GET",
+                http_url(self._settings.merge_url(url)),
+                params=params,
+                headers=options.headers(headers),
+                cookies=cookies,
+                auth=auth,
+                follow_redirects=follow_redirects,
+                timeout=timeout,
+                extensions={**(extensions or {}), WEBSOCKET: True},
+            ) as response,
+            WebSocketSession(response, options) as session,
+        ):
+            yield session
 
     def close(self) -> None:
         """Close the client and its transports; further calls do nothing."""
@@ -817,6 +898,48 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, Response], AsyncBaseTransport])
             extensions=extensions,
         ) as response:
             yield EventSource(response, max_event_size)
+
+    @asynccontextmanager
+    async def websocket(
+        self,
+        url: URLTypes,
+        *,
+        max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+        queue_size: int = DEFAULT_QUEUE_SIZE,
+        keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+        keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+        subprotocols: list[str] | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> AsyncIterator[AsyncWebSocketSession]:
+        """Open a WebSocket, see `Client.websocket`; the methods of the session are awaited."""
+        options = WebSocketOptions(
+            max_message_size_bytes,
+            queue_size,
+            keepalive_ping_interval_seconds,
+            keepalive_ping_timeout_seconds,
+            subprotocols,
+        )
+        async with (
+            self.stream(
+                "GET",
+                http_url(self._settings.merge_url(url)),
+                params=params,
+                headers=options.headers(headers),
+                cookies=cookies,
+                auth=auth,
+                follow_redirects=follow_redirects,
+                timeout=timeout,
+                extensions={**(extensions or {}), WEBSOCKET: True},
+            ) as response,
+            AsyncWebSocketSession(response, options) as session,
+        ):
+            yield session
 
     async def aclose(self) -> None:
         """Close the client and its transports; further calls do nothing."""

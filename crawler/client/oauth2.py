@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, Final, Literal
 
 from crawler.client.auth import Auth, AuthFlow, basic_header
+from crawler.client.script import without_credentials
 from crawler.errors import HTTPStatusError, RemoteProtocolError
 from crawler.models import URL, Request, Response
 
@@ -138,7 +139,7 @@ def read_token(response: Response) -> tuple[str, float]:
         RemoteProtocolError: The answer holds no bearer token.
     """
     answer = _answer(response)
-    url = response.request.url
+    url = without_credentials(response.request.url)
     if not response.is_success:
         reason = ": ".join(str(answer[key])[:200] for key in ("error", "error_description") if key in answer)
         message = f"The token endpoint {url} answered with {response.status_code} {response.reason_phrase}"

@@ -116,7 +116,7 @@ class Script:
             request = following
             self._check_open(request)
             if len(history) - before > self._settings.max_redirects:
-                last = _without_credentials(request.url)
+                last = without_credentials(request.url)
                 raise TooManyRedirects(
                     f"More than {self._settings.max_redirects} redirects; the last led to {last}.", request=request
                 )
@@ -223,7 +223,7 @@ def _unsupported(request: Request) -> UnsupportedProtocol:
     """The error for a URL that is relative and stayed so: nobody to ask."""
     url = request.url
     missing = "host" if url.scheme else "scheme: write http:// or https://, or set a base_url"
-    return UnsupportedProtocol(f"The URL {str(_without_credentials(url))!r} lacks a {missing}.", request=request)
+    return UnsupportedProtocol(f"The URL {str(without_credentials(url))!r} lacks a {missing}.", request=request)
 
 
 def _in_time(request: Request, delay: float | None) -> float | None:
@@ -232,7 +232,8 @@ def _in_time(request: Request, delay: float | None) -> float | None:
     return None if delay is None or (deadline is not None and monotonic() + delay >= deadline) else delay
 
 
-def _without_credentials(url: URL) -> URL:
+def without_credentials(url: URL) -> URL:
+    """The URL as it may stand in messages and logs."""
     return url.copy_with(userinfo=b"") if url.userinfo else url
 
 
@@ -246,7 +247,7 @@ def log(request: Request, response: Response) -> None:
     logger.info(
         'HTTP Request: %s %s "%s %d %s"',
         request.method,
-        _without_credentials(request.url),
+        without_credentials(request.url),
         response.http_version,
         response.status_code,
         response.reason_phrase,
