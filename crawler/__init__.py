@@ -8,6 +8,7 @@ from crawler.client import ASGITransport as ASGITransport
 from crawler.client import AsyncBaseTransport as AsyncBaseTransport
 from crawler.client import AsyncClient as AsyncClient
 from crawler.client import AsyncHTTPTransport as AsyncHTTPTransport
+from crawler.client import AsyncWebSocketSession as AsyncWebSocketSession
 from crawler.client import Auth as Auth
 from crawler.client import BaseTransport as BaseTransport
 from crawler.client import BasicAuth as BasicAuth
@@ -19,6 +20,7 @@ from crawler.client import HTTPTransport as HTTPTransport
 from crawler.client import MockTransport as MockTransport
 from crawler.client import NetRCAuth as NetRCAuth
 from crawler.client import OAuth2ClientCredentials as OAuth2ClientCredentials
+from crawler.client import WebSocketSession as WebSocketSession
 from crawler.client import WSGITransport as WSGITransport
 from crawler.client import alias_httpx as alias_httpx
 from crawler.client import delete as delete
@@ -31,6 +33,7 @@ from crawler.client import put as put
 from crawler.client import query as query
 from crawler.client import request as request
 from crawler.client import stream as stream
+from crawler.client import websocket as websocket
 from crawler.errors import CloseError as CloseError
 from crawler.errors import ConnectError as ConnectError
 from crawler.errors import ConnectTimeout as ConnectTimeout
@@ -60,6 +63,12 @@ from crawler.errors import TooManyRedirects as TooManyRedirects
 from crawler.errors import TotalTimeout as TotalTimeout
 from crawler.errors import TransportError as TransportError
 from crawler.errors import UnsupportedProtocol as UnsupportedProtocol
+from crawler.errors import WebSocketDisconnect as WebSocketDisconnect
+from crawler.errors import WebSocketError as WebSocketError
+from crawler.errors import WebSocketInvalidTypeReceived as WebSocketInvalidTypeReceived
+from crawler.errors import WebSocketNetworkError as WebSocketNetworkError
+from crawler.errors import WebSocketTimeout as WebSocketTimeout
+from crawler.errors import WebSocketUpgradeError as WebSocketUpgradeError
 from crawler.errors import WriteError as WriteError
 from crawler.errors import WriteTimeout as WriteTimeout
 from crawler.fanout import Result as Result
@@ -106,6 +115,7 @@ __all__ = [
     "AsyncByteStream",
     "AsyncClient",
     "AsyncHTTPTransport",
+    "AsyncWebSocketSession",
     "Auth",
     "BaseTransport",
     "BasicAuth",
@@ -162,6 +172,13 @@ __all__ = [
     "TransportError",
     "UnsupportedProtocol",
     "WSGITransport",
+    "WebSocketDisconnect",
+    "WebSocketError",
+    "WebSocketInvalidTypeReceived",
+    "WebSocketNetworkError",
+    "WebSocketSession",
+    "WebSocketTimeout",
+    "WebSocketUpgradeError",
     "WriteError",
     "WriteTimeout",
     "__description__",
@@ -184,6 +201,7 @@ __all__ = [
     "query",
     "request",
     "stream",
+    "websocket",
 ]
 
 # So that pickles and reprs name the package and not the rooms within.

@@ -4,11 +4,14 @@
       RequestError                      .request
         TransportError
           TimeoutException              ConnectTimeout, ReadTimeout, WriteTimeout, PoolTimeout, TotalTimeout
+                                        ReadTimeout: WebSocketTimeout
           NetworkError                  ConnectError, ReadError, WriteError, CloseError
           ProtocolError                 LocalProtocolError (our fault), RemoteProtocolError (the peer's)
           ProxyError
           UnsupportedProtocol
           SSEError
+          WebSocketError                WebSocketUpgradeError, WebSocketDisconnect, WebSocketInvalidTypeReceived,
+                                        WebSocketNetworkError (a NetworkError, too)
         DecodingError
         ResponseTooLarge
         TooManyRedirects
@@ -28,6 +31,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wsproto.events import Event
+
     from crawler.models import Request, Response
 
 
@@ -158,6 +163,62 @@ class UnsupportedProtocol(TransportError):
 
 class SSEError(TransportError):
     """A stream of server-sent events that is none, or an event over the size limit."""
+
+
+class WebSocketError(TransportError):
+    """Base of what can go wrong with a WebSocket."""
+
+    kind = "protocol_error"
+
+
+class WebSocketUpgradeError(WebSocketError):
+    """The server did not make the connection a WebSocket.
+
+    Attributes:
+        response: What it answered; its body is not read.
+    """
+
+    def __init__(self, response: Response, message: str = "The server did not switch to a WebSocket.") -> None:
+        super().__init__(message)
+        self.response = response
+
+
+class WebSocketDisconnect(WebSocketError):
+    """The WebSocket is closed.
+
+    Attributes:
+        code: Why, by RFC 6455 §7.4: 1000 for a normal end, 1005 where the peer gave none.
+        reason: The same in words; may be empty.
+    """
+
+    kind = "connection_lost"
+
+    def __init__(self, code: int = 1000, reason: str | None = None) -> None:
+        super().__init__(f"The WebSocket was closed with code {code}" + (f": {reason}" if reason else "."))
+        self.code = code
+        self.reason = reason or ""
+
+
+class WebSocketInvalidTypeReceived(WebSocketError):
+    """A text message was asked for and bytes came, or the other way about.
+
+    Attributes:
+        event: The message, an event of wsproto.
+    """
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(f"Another type of message was expected than a {type(event).__name__}.")
+        self.event = event
+
+
+class WebSocketNetworkError(WebSocketError, NetworkError):
+    """The connection under the WebSocket broke, or ended without a close."""
+
+    kind = "connection_lost"
+
+
+class WebSocketTimeout(ReadTimeout, TimeoutError):
+    """No message came within the `timeout` of a receive."""
 
 
 class DecodingError(RequestError):

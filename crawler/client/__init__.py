@@ -11,6 +11,7 @@ from crawler.client.api import put as put
 from crawler.client.api import query as query
 from crawler.client.api import request as request
 from crawler.client.api import stream as stream
+from crawler.client.api import websocket as websocket
 from crawler.client.auth import Auth as Auth
 from crawler.client.auth import BasicAuth as BasicAuth
 from crawler.client.auth import FunctionAuth as FunctionAuth
@@ -27,3 +28,5 @@ from crawler.client.transports import BaseTransport as BaseTransport
 from crawler.client.transports import HTTPTransport as HTTPTransport
 from crawler.client.transports import MockTransport as MockTransport
 from crawler.client.transports import WSGITransport as WSGITransport
+from crawler.client.websocket_session import AsyncWebSocketSession as AsyncWebSocketSession
+from crawler.client.websocket_session import WebSocketSession as WebSocketSession

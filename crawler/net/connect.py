@@ -1,10 +1,10 @@
 """The one script that opens a connection: TCP, then the proxy's tunnel, then TLS, whatever the world.
 
-                 direct            http via http proxy     https via http proxy        via SOCKS5
+                 direct            http via http proxy     https, ws via http proxy    via SOCKS5
     TCP          to the server     to the proxy            to the proxy                to the proxy
     TLS          –                 if an https proxy       if an https proxy           –
     tunnel       –                 –                       CONNECT                     SOCKS5
-    TLS          if https          –                       always                      if https
+    TLS          if https, wss     –                       if https, wss               if https, wss
 
 It awaits only the network's streams, so it is the same under asyncio, trio and without async.
 """
@@ -66,15 +66,16 @@ class Opening:
         self.deadline = None if at == NEVER else at
         self.trace = Trace(request)
         self.timing = ConnectTiming()
-        self.protocol = "http/1.1" if route.http1 else "h2"
+        self.protocol = "http/1.1" if route.speaks_http1(origin) else "h2"
         self.stream: Stream | None = None
 
     async def run(self, sni: str | None) -> Opening:
         """Do all steps; the half-open connection is dropped if one fails or is cancelled."""
         try:
             await self._reach_server()
-            if self.origin.scheme == "https":
-                await self._start_tls(self.route.ssl_context(), sni or self.origin.host, negotiate=True)
+            if self.origin.scheme in ("https", "wss"):
+                context = self.route.ssl_context(self.origin)
+                await self._start_tls(context, sni or self.origin.host, negotiate=True)
         except BaseException:
             if self.stream is not None:
                 self.stream.abort()
@@ -91,7 +92,7 @@ class Opening:
             await self._open_tcp(proxy.url.origin)
             if proxy.url.scheme == "https":
                 await self._start_tls(self.route.proxy_ssl_context(), proxy.url.origin.host, negotiate=False)
-            if self.origin.scheme == "https":
+            if self.origin.scheme != "http":
                 await self._tunnel()
         else:
             await self._open_tcp(proxy.url.origin)
@@ -118,7 +119,7 @@ class Opening:
         if negotiate:
             chosen = self.stream.get_extra_info("ssl_object").selected_alpn_protocol()
             # No ALPN answer means HTTP/1.1, unless we would speak nothing but HTTP/2 (RFC 9113 §3.3).
-            self.protocol = chosen or ("http/1.1" if self.route.http1 else "h2")
+            self.protocol = chosen or self.protocol
 
     async def _tunnel(self) -> None:
         assert self.stream is not None

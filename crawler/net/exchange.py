@@ -7,7 +7,7 @@ from crawler.models import Request, Response
 from crawler.models.retry import IDEMPOTENT_METHODS
 from crawler.net.http2_request import Unprocessed, Unsent
 from crawler.net.pool import Pool
-from crawler.net.route import Route
+from crawler.net.route import Route, origin_of
 
 MAX_ATTEMPTS = 20  # of one request; a peer that refuses that many refuses for good
 
@@ -27,9 +27,9 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
 
     Source: RFC 9112 §9.3.1 (retrying requests), RFC 9110 §9.2.2 (idempotent methods), RFC 9113 §8.7.
     """
-    key = route.key(request.url.origin)
-    if key.scheme not in ("http", "https"):
+    if request.url.origin.scheme not in ("http", "https"):
         raise _unsupported(request)
+    key = route.key(origin_of(request))
     attempts = 0
     while True:
         attempts += 1

@@ -26,7 +26,7 @@ from crawler.net.pull_http2 import PullHttp2
 from crawler.net.pull_world import World
 from crawler.net.readiness import BlockingReadiness
 from crawler.net.resolve import AddressCache
-from crawler.net.route import Route
+from crawler.net.route import Route, origin_of
 from crawler.net.stream import AsyncHTTPNetworkStream, HTTPNetworkStream
 from crawler.net.upgrade import AsyncUpgradedBody, UpgradedBody
 from crawler.net.upload import async_chunks, blocking_chunks
@@ -55,7 +55,7 @@ class AsyncioConnector:
         """See `Connector.connect`."""
         if self._sweeper is None:
             self._sweeper = Sweeper(self._loop, pool.connections)  # type: ignore[arg-type]  # all of this class's making
-        opening = await open_connection(self._dialer, self._route, request.url.origin, request)
+        opening = await open_connection(self._dialer, self._route, origin_of(request), request)
         assert isinstance(opening.stream, AsyncioStream)
         kind = AsyncioHttp2 if opening.protocol == "h2" else AsyncioHttp1
         return kind(pool, key, opening, opening.stream, self._sweeper)
@@ -79,7 +79,7 @@ class PullConnector:
 
     async def connect(self, pool: Pool, key: Origin, request: Request) -> Connection:
         """See `Connector.connect`."""
-        opening = await open_connection(self._dialer, self._route, request.url.origin, request)
+        opening = await open_connection(self._dialer, self._route, origin_of(request), request)
         assert opening.stream is not None
         kind = PullHttp2 if opening.protocol == "h2" else PullHttp1
         return kind(pool, key, opening, opening.stream, self._world)

@@ -5,13 +5,27 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from crawler.models import Origin, Proxy
+from crawler.models import Origin, Proxy, Request
 from crawler.net import tls
 
 if TYPE_CHECKING:
     SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray]
+
+WEBSOCKET: Final = "crawler.websocket"
+"""The extension of a request, of any value, that asks for a WebSocket: see `origin_of`."""
+
+
+def origin_of(request: Request) -> Origin:
+    """Whom a request's connection is for.
+
+    One that asks for a WebSocket counts as ws or wss. So its connection speaks HTTP/1.1, as there is no leaving HTTP/2
+    (RFC 9113 §8.6), and a proxy makes a tunnel for it, also to a server without TLS (RFC 6455 §4.1).
+    """
+    if WEBSOCKET not in request.extensions:
+        return request.url.origin
+    return request.url.copy_with(scheme="wss" if request.url.scheme == "https" else "ws").origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +60,14 @@ class Route:
         """Whether requests for http URLs are handed to a proxy in absolute form (RFC 9112 §3.2.2)."""
         return self.proxy is not None and self.proxy.url.scheme in ("http", "https")
 
-    @property
-    def alpn(self) -> tuple[str, ...]:
+    def speaks_http1(self, origin: Origin) -> bool:
+        """Whether HTTP/1.1 may be spoken; a WebSocket begins with nothing else."""
+        return self.http1 or origin.scheme in ("ws", "wss")
+
+    def alpn(self, origin: Origin) -> tuple[str, ...]:
         """What TLS offers, best first (RFC 7301)."""
-        return ("h2",) * self.http2 + ("http/1.1",) * self.http1
+        http2 = self.http2 and origin.scheme == "https"
+        return ("h2",) * http2 + ("http/1.1",) * self.speaks_http1(origin)
 
     def key(self, origin: Origin) -> Origin:
         """Whom a connection for `origin` belongs to: all http origins share those to a forwarding proxy."""
@@ -59,11 +77,11 @@ class Route:
 
     def may_be_http2(self, key: Origin) -> bool:
         """Whether a connection for `key` may turn out to speak HTTP/2: by ALPN, or because nothing else is allowed."""
-        return self.http2 and (key.scheme == "https" or not self.http1)
+        return self.http2 and (key.scheme == "https" or not self.speaks_http1(key))
 
-    def ssl_context(self) -> ssl.SSLContext:
-        """The context for connections to servers; shared between transports of the same options."""
-        return tls.context_for(self.verify, self.cert, self.trust_env, self.alpn)
+    def ssl_context(self, origin: Origin) -> ssl.SSLContext:
+        """The context for a connection to a server; shared between transports of the same options."""
+        return tls.context_for(self.verify, self.cert, self.trust_env, self.alpn(origin))
 
     def proxy_ssl_context(self) -> ssl.SSLContext:
         """The context for the connection to an https proxy, which speaks HTTP/1.1."""

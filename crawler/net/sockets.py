@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 
 from crawler.net.route import Route
@@ -22,8 +23,13 @@ def prepare_socket(sock: socket.socket, route: Route) -> None:
         sock.bind((route.local_address, 0))
 
 
-def is_readable(sock: socket.socket) -> bool:
-    """Whether bytes, or the peer's end, are waiting on a socket; on one that is idle this means: do not use it."""
+def is_readable(sock: socket.socket, wait_s: float | None = 0.0) -> bool:
+    """Whether bytes, or the peer's end, are waiting on a socket; on one that is idle this means: do not use it.
+
+    Args:
+        sock: Plain, or under TLS: then it is the encrypted bytes that are looked for.
+        wait_s: How long to wait for them; None for no limit.
+    """
     import select
 
     if sock.fileno() < 0:
@@ -31,5 +37,5 @@ def is_readable(sock: socket.socket) -> bool:
     if hasattr(select, "poll"):  # select() cannot look at descriptors from 1024 on
         poll = select.poll()
         poll.register(sock, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([sock], [], [], 0)[0])
+        return bool(poll.poll(None if wait_s is None else math.ceil(wait_s * 1000)))
+    return bool(select.select([sock], [], [], wait_s)[0])

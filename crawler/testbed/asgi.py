@@ -15,7 +15,20 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from crawler.testbed import auth, caching, cookies, echo, encodings, flow, limits, pages, ranges, redirects, site
+from crawler.testbed import (
+    auth,
+    caching,
+    cookies,
+    echo,
+    encodings,
+    flow,
+    limits,
+    pages,
+    ranges,
+    redirects,
+    site,
+    websockets,
+)
 from crawler.testbed.exchange import MAX_BODY_BYTES, BadRequest, Body, PeerLeft, json_response, remember
 from crawler.testbed.stats import Stats
 
@@ -24,7 +37,7 @@ _BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 def _endpoints() -> list[BaseRoute]:
     # The router tries them in this order: what is asked most often stands first.
-    families = (echo, flow, ranges, site, redirects, limits, cookies, auth, encodings, caching, pages)
+    families = (echo, flow, ranges, site, redirects, limits, cookies, auth, encodings, caching, pages, websockets)
     return [route for family in families for route in family.routes()]
 
 
@@ -40,7 +53,11 @@ class App:
         self._router = Router(routes=[*_endpoints(), Route("/stats", self._stats, methods=["GET", "DELETE"])])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (or the server's lifespan)."""
+        """Serve one request or WebSocket (or the server's lifespan)."""
+        if scope["type"] == "websocket":
+            scope["headers"] = [(name.lower(), value) for name, value in scope["headers"]]
+            await self._serve_websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
@@ -53,6 +70,13 @@ class App:
             has_body = scope["method"] in _BODY_METHODS or _announces_body(headers)
             remember(scope, raw, await _read_body(receive) if has_body and path != "/upload" else None)
             await self._route(scope, receive, send)
+        finally:
+            self.stats.end()
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.stats.begin(scope["path"])
+        try:
+            await self._router(scope, receive, send)
         finally:
             self.stats.end()
 
