@@ -55,6 +55,7 @@ class Response:
         is_stream_consumed: Whether the stream was iterated, or is being.
         started: Just before the request was sent, and `ended`, when the body was closed: seconds of one monotonic
             clock, set by the client. `elapsed` is their difference.
+        is_plain: Set by a transport that knows that neither `Content-Encoding` nor `Set-Cookie` is among the headers.
         max_size: Bytes the body may have, raw and decoded, or None; set by the client before anything is read.
 
     Args:
@@ -83,6 +84,7 @@ class Response:
     started: float | None = None
     ended: float | None = None
     max_size: int | None = None
+    is_plain: bool = False
 
     _raw_headers: list[tuple[bytes, bytes]]
     _headers: Headers | None = None
@@ -579,7 +581,7 @@ class Response:
 
     def _decode(self, body: bytes) -> bytes:
         raw = self._raw_headers if self._headers is None else self._headers.raw
-        if self.max_size is None and not content_codings(raw):
+        if self.max_size is None and (self.is_plain or not content_codings(raw)):
             return body
         try:
             return decode_whole(body, self._decoder(is_whole=True))

@@ -313,6 +313,7 @@ class AsyncioHttp1(asyncio.Protocol):
             TIMING: timing,
         }
         response = Response.from_wire(reader.status, reader.headers, body, extensions, request)
+        response.is_plain = reader.is_plain
         response.started = self._started
         response.ended = ended
         return response

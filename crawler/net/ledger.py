@@ -133,16 +133,17 @@ class Ledger(Generic[C]):
 
     def lease_open(self, key: Origin, now: float) -> C | None:
         """The part of `lease` that finds an open connection, by itself for the common case."""
-        while ready := self._ready.get(key):
-            connection = next(reversed(ready))
+        ready = self._ready.get(key)
+        while ready:
+            connection, _ = ready.popitem()  # the one used last; an empty dict stays until its last connection goes
             if not connection.leased:
                 if connection.idle_until <= now:
                     self._give_up(connection)
                     continue
                 del self._idle[connection]
             connection.leased += 1
-            if connection.leased >= connection.capacity:
-                self._unready(connection)
+            if connection.leased < connection.capacity:
+                ready[connection] = None
             return connection
         return None
 
@@ -240,15 +241,18 @@ class Ledger(Generic[C]):
 
     def _make_ready(self, connection: C, now: float) -> None:
         if connection.leased < connection.capacity:
-            self._ready.setdefault(connection.key, {})[connection] = None
+            ready = self._ready.get(connection.key)
+            if ready is None:
+                ready = self._ready[connection.key] = {}
+            ready[connection] = None
         if not connection.leased:  # even if its capacity is 0: it may have to make room for others
             connection.idle_until = now + self.keepalive_s
             self._idle[connection] = None
 
     def _unready(self, connection: C) -> None:
         ready = self._ready.get(connection.key)
-        if ready is not None and connection in ready:
-            del ready[connection]
+        if ready is not None:
+            ready.pop(connection, None)
             if not ready:
                 del self._ready[connection.key]
 

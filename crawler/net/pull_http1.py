@@ -254,6 +254,7 @@ class PullHttp1:
             TIMING: timing,
         }
         response = Response.from_wire(reader.status, reader.headers, body, extensions, request)
+        response.is_plain = reader.is_plain
         response.started = self._started
         return response
 

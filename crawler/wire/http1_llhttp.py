@@ -96,6 +96,7 @@ class Http1Reader(Http1Machine):
         self.reason = reason or b""
         self.http_version = "HTTP/1.1"
         self.is_complete = True
+        self.is_plain = b"content-encoding:" not in lines and b"set-cookie" not in lines
         # llhttp's own answer is gone once the message is complete. Most heads lack the word: 0.1 µs to know.
         if b"close" in lines and not Head(1, status, b"", fields).keep_alive:
             self._state = SPENT

@@ -58,6 +58,7 @@ class Http1Machine:
         "headers",
         "http_version",
         "is_complete",
+        "is_plain",
         "leftover",
         "reason",
         "status",
@@ -81,6 +82,7 @@ class Http1Machine:
         self.body: list[bytes] = []
         self.is_complete = False
         self.can_reuse = False
+        self.is_plain = False
         self.trailers: Fields = []
         self.leftover = b""
 
@@ -96,6 +98,7 @@ class Http1Machine:
         self.body = []
         self.is_complete = False
         self.can_reuse = False
+        self.is_plain = False
         if self.trailers:
             self.trailers = []
 
