@@ -111,13 +111,15 @@ class FramePeer:
     Attributes:
         connection: What it runs over.
         seen: What the client has said so far.
-        answers_pings: Whether PING is answered; SETTINGS always is.
+        answers_pings: Whether PING is answered.
+        answers_settings: Whether SETTINGS is; by itself only where there was a hello, as it comes first of all.
     """
 
     def __init__(self, connection: RawConnection, hello: bytes) -> None:
         self.connection = connection
         self.seen = Seen()
         self.answers_pings = True
+        self.answers_settings = bool(hello)
         self._decoder = Decoder()
         self._held = b""
         self._requests: list[int] = []
@@ -148,10 +150,13 @@ class FramePeer:
     def serve(self) -> None:
         """Answer every request with its path, until the client closes."""
         while True:
-            stream_id = self.next_request()
-            self.until(lambda seen: stream_id in seen.ended or stream_id in seen.resets)
-            if stream_id not in self.seen.resets:
-                self.send(answer(stream_id, self.seen.paths[stream_id].encode()))
+            self.respond(self.next_request())
+
+    def respond(self, stream_id: int) -> None:
+        """Answer one request, as soon as it is whole, with its path; not if it was given up."""
+        self.until(lambda seen: stream_id in seen.ended or stream_id in seen.resets)
+        if stream_id not in self.seen.resets:
+            self.send(answer(stream_id, self.seen.paths[stream_id].encode()))
 
     def hold(self) -> None:
         """Read until the client closes."""
@@ -181,8 +186,8 @@ class FramePeer:
     def _note(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         seen = self.seen
         if kind == HEADERS:
-            fields = dict(self._decoder.decode(payload))
-            seen.paths[stream_id] = fields[":path"]
+            fields = {bytes(name): bytes(value) for name, value in self._decoder.decode(payload, raw=True)}
+            seen.paths[stream_id] = fields[b":path"].decode()
             seen.bodies[stream_id] = b""
             self._requests.append(stream_id)
         elif kind == DATA:
@@ -193,7 +198,7 @@ class FramePeer:
             seen.credit[stream_id] = seen.credit.get(stream_id, 0) + int.from_bytes(payload, "big")
         elif kind == GOAWAY:
             seen.goaway = int.from_bytes(payload[4:8], "big")
-        elif kind == SETTINGS and not flags & ACK:
+        elif kind == SETTINGS and not flags & ACK and self.answers_settings:
             self.send(frame(SETTINGS, ACK, 0))
         elif kind == PING and not flags & ACK:
             seen.pings += 1
