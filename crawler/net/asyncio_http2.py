@@ -23,15 +23,13 @@ from crawler.net.asyncio_stream import AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening
 from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
-from crawler.net.http2_request import begin_stream, failure_of
+from crawler.net.http2_request import PING_TIMEOUT_S, begin_stream, body_meter, failure_of
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.stream import AsyncHTTPNetworkStream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
-from crawler.net.upload import ONE_WRITE, async_chunks
+from crawler.net.upload import ONE_WRITE, async_chunks, release
 from crawler.wire import ErrorCode, Http2Connection, Http2Stream, http2_connection
-
-PING_TIMEOUT_S = 5.0  # how long a peer that let a request time out has for showing that it is there
 
 
 class AsyncioHttp2(asyncio.Protocol):
@@ -41,7 +39,9 @@ class AsyncioHttp2(asyncio.Protocol):
         "_codec",
         "_exchanges",
         "_flushes",
+        "_has_heard",
         "_is_closed",
+        "_is_stale",
         "_loop",
         "_network_stream",
         "_opening",
@@ -82,6 +82,8 @@ class AsyncioHttp2(asyncio.Protocol):
         self._exchanges: dict[int, Http2Exchange] = {}
         self._ping_deadline = NEVER
         self._flushes = False
+        self._has_heard = True  # whether anything came since the connection was last taken out of idleness
+        self._is_stale = False
         self._is_closed = False
         self._room: asyncio.Future[None] | None = None  # set while the transport is full
         self._transport = stream.transport
@@ -98,21 +100,24 @@ class AsyncioHttp2(asyncio.Protocol):
         """See `Connection.exchange`."""
         body = request.stream.body if isinstance(request.stream, ByteStream) else None
         try:
+            meter = body_meter(request, body)
             stream = begin_stream(self._codec, request, end=body == b"")
         except HTTPError:
             self._note_capacity()
             self._pool.release(self)
             raise
+        if not self._exchanges:
+            self._has_heard = self._opening is not None
         exchange = Http2Exchange(self, request, stream, whole, self._opening)
         self._opening = None
         self._exchanges[stream.stream_id] = exchange
         self._flush_soon()
         if body is None or len(body) > ONE_WRITE:
-            return exchange.upload(async_chunks(request.stream))
+            return exchange.upload(async_chunks(request.stream), meter)
         if body:
             taken = self._codec.send_data(stream, body, True)
             if taken < len(body):
-                return exchange.upload(AsyncOver(iter((body[taken:],))), taken)
+                return exchange.upload(AsyncOver(iter((body[taken:],))), None)
         exchange.expect_by("read")
         return exchange.future
 
@@ -124,8 +129,8 @@ class AsyncioHttp2(asyncio.Protocol):
                 self.reset(exchange)
 
     def is_stale(self, request: Request) -> bool:
-        """See `Connection.is_stale`; streams say by `Unprocessed` what may be sent again."""
-        return False
+        """See `Connection.is_stale`; besides, streams say by `Unprocessed` what may be sent again."""
+        return self._is_stale
 
     def has_died(self) -> bool:
         """See `Connection.has_died`; the event loop has told already."""
@@ -157,6 +162,7 @@ class AsyncioHttp2(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the peer."""
+        self._has_heard = True
         try:
             self._codec.feed(data)
         except RemoteProtocolError as exc:
@@ -169,6 +175,7 @@ class AsyncioHttp2(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The peer has finished sending; the transport closes itself on return."""
+        self._is_stale = not self._has_heard
         self._codec.feed_eof()
         self._tell_news()
         self._close(None)
@@ -176,6 +183,7 @@ class AsyncioHttp2(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed."""
         self.resume_writing()
+        self._is_stale = self._is_stale or not (self._has_heard or self._is_closed)
         self._codec.feed_eof()
         self._tell_news()
         self._close(ReadError(f"The connection to {self.key} broke: {exc}"))
@@ -263,7 +271,7 @@ class AsyncioHttp2(asyncio.Protocol):
 
     def _note_capacity(self) -> None:
         free = self._codec.capacity
-        if free:
+        if not self._codec.is_answer_due:
             self._ping_deadline = NEVER
         if self._is_closed:
             return
@@ -290,9 +298,11 @@ class AsyncioHttp2(asyncio.Protocol):
         self.deadline = NEVER
         self._transport.abort()
         self._pool.discard(self)
-        for exchange in list(self._exchanges.values()):
-            exchange.fail(error or ReadError(f"The connection to {self.key} was closed."))
-        self._exchanges.clear()
+        if error is None:
+            error = ReadError(f"The connection to {self.key} was closed.")
+        exchanges, self._exchanges = self._exchanges, {}
+        for exchange in exchanges.values():
+            exchange.fail(type(error)(str(error), kind=error.kind))  # each has its own: it will tell its request
 
 
 class Http2Exchange:
@@ -352,27 +362,18 @@ class Http2Exchange:
 
     # --- sending ---
 
-    async def upload(self, pieces: AsyncIterator[bytes], sent: int = 0) -> Response:
-        """Send the body piece by piece, unless the answer comes first; then wait for the answer.
+    async def upload(self, pieces: AsyncIterator[bytes], meter: BodyMeter | None) -> Response:
+        """Send the body piece by piece, until it ends or the response has; then wait for the answer.
 
         Args:
-            pieces: Of the body, after the first `sent` bytes.
+            pieces: Of the body.
+            meter: Holds them to the length that was declared.
         """
-        length = self.request.headers.get("content-length", "")
-        meter = BodyMeter(int(length)) if length.isdecimal() else None
         try:
-            if meter is not None:
-                meter.add(sent)
-            async for piece in pieces:
-                if meter is not None:
-                    meter.add(len(piece))
-                await self._send(piece)
-                if self.future.done() or self._body is not None:
-                    break
-            else:
-                if meter is not None:
-                    meter.finish()
-                self._connection.send(self.stream, b"", True)
+            try:
+                await self._send_pieces(pieces, meter)
+            finally:
+                await release(self.request.stream, pieces)
         except BaseException:
             if self.future.done() and not self.future.cancelled():
                 self.future.exception()  # seen: what the body raised goes first
@@ -382,18 +383,33 @@ class Http2Exchange:
             self.expect_by("read")
         return await self.future
 
+    async def _send_pieces(self, pieces: AsyncIterator[bytes], meter: BodyMeter | None) -> None:
+        async for piece in pieces:
+            if meter is not None:
+                meter.add(len(piece))
+            await self._send(piece)
+            if not self.stream.is_sending:
+                return
+        if meter is not None:
+            meter.finish()
+        self._connection.send(self.stream, b"", True)
+
     async def _send(self, piece: bytes) -> None:
-        while piece and not self.future.done() and self.stream.is_sending:
+        while piece and self.stream.is_sending:
             self._room = asyncio.get_running_loop().create_future()
             taken = self._connection.send(self.stream, piece, False)
             piece = piece[taken:]
             self.expect_by("write")
-            if piece and not self.future.done():
-                await asyncio.wait([self._room, self.future], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+            if piece:
+                await self._room
             else:
                 await self._connection.drain()
         self._room = None
         self.deadline = NEVER
+
+    def _wake_upload(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     # --- receiving ---
 
@@ -402,16 +418,13 @@ class Http2Exchange:
         stream = self.stream
         if not self._first_byte and stream.status:
             self._first_byte = monotonic()
-        if stream.error is not None:
-            self._connection.ended(self)
-            self.fail(failure_of(stream))
-            return
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        self._wake_upload()
         pieces, stream.body = stream.body, []
         if self._size_limit is not None and not self._is_within(self._size_limit, pieces):
             return
-        if self._body is not None:
+        if stream.error is not None:
+            self._break_off(pieces, failure_of(stream))
+        elif self._body is not None:
             self._pass_on(self._body, pieces)
         elif not self._whole:
             if stream.status:
@@ -420,6 +433,15 @@ class Http2Exchange:
             self._deliver_whole(pieces)
         else:
             self._keep(pieces)
+
+    def _break_off(self, pieces: list[bytes], error: HTTPError) -> None:
+        """The stream has failed; of a streamed response the reader gets first what came before."""
+        self._connection.ended(self)
+        if self._body is not None:
+            self._body.add(pieces)
+        elif not self._whole and self.stream.status:
+            self._deliver_head(pieces)
+        self.fail(error)
 
     def _is_within(self, limit: int, pieces: list[bytes]) -> bool:
         self._received += sum(map(len, pieces))
@@ -451,7 +473,8 @@ class Http2Exchange:
     def _deliver_head(self, pieces: list[bytes]) -> None:
         timing = self._timing(0.0)
         body = self._body = StreamedBody(self, timing, self._first_byte)
-        self.deadline = NEVER  # from here on it is the reader of the body who waits
+        if self.phase == "read":
+            self.deadline = NEVER  # from here on it is the reader of the body who waits
         response = self._response(body, timing)
         self._pass_on(body, pieces)
         if not self.future.done():
@@ -486,6 +509,7 @@ class Http2Exchange:
     def fail(self, error: HTTPError) -> None:
         """There will be no response, or no more of it."""
         self.deadline = NEVER
+        self._wake_upload()
         error.request = self.request
         if self._body is not None:
             self._body.fail(error)

@@ -13,7 +13,7 @@ from crawler.net.deadlines import NEVER, Phase, deadline_of
 from crawler.net.http2_request import failure_of
 from crawler.net.pool import Event
 from crawler.net.timing import ConnectTiming, Timing
-from crawler.net.upload import ONE_WRITE
+from crawler.net.upload import ONE_WRITE, release
 from crawler.wire import Http2Stream
 
 if TYPE_CHECKING:
@@ -126,10 +126,6 @@ class PulledExchange:
         self._is_blocked = False
         if not self._first_byte and stream.status:
             self._first_byte = monotonic()
-        if stream.error is not None:
-            self._connection.ended(self)
-            self.fail(failure_of(stream))
-            return
         pieces, stream.body = stream.body, []
         size = sum(map(len, pieces))
         self._received += size
@@ -138,7 +134,10 @@ class PulledExchange:
             self.fail(ResponseTooLarge(f"The body is larger than max_response_size={self._size_limit} bytes."))
             return
         self._pieces += pieces
-        if stream.is_complete:
+        if stream.error is not None:
+            self._connection.ended(self)
+            self.fail(failure_of(stream))
+        elif stream.is_complete:
             self.ended = monotonic()
             self._connection.ended(self)
         elif self._whole:
@@ -162,6 +161,13 @@ class PulledExchange:
 
     async def upload(self, pieces: AsyncIterator[bytes]) -> None:
         """Send the body piece by piece, until it ends or the response has."""
+        try:
+            await self._send_pieces(pieces)
+        finally:
+            await release(self.request.stream, pieces)
+        self._sent = monotonic()
+
+    async def _send_pieces(self, pieces: AsyncIterator[bytes]) -> None:
         meter = self._meter
         async for piece in pieces:
             if meter is not None:
@@ -173,7 +179,6 @@ class PulledExchange:
         if meter is not None:
             meter.finish()
         self._connection.send(self, b"", True)
-        self._sent = monotonic()
 
     async def _send(self, piece: bytes) -> None:
         while piece and self.stream.is_sending and self._error is None:
@@ -239,5 +244,9 @@ class PulledExchange:
         self.deadline = deadline_of(self.request, phase)
         if awaits is not Awaits.PIECE or not self._pieces:
             await self._connection.wait(self)
-        if self._error is not None and not (awaits is Awaits.PIECE and self._pieces):
+        if self._error is None:
+            return
+        # What came before the error is given first: a head, or pieces.
+        has_come = self.stream.status if awaits is Awaits.HEAD else awaits is Awaits.PIECE and self._pieces
+        if not has_come:
             raise self._error

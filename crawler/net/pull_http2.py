@@ -37,7 +37,7 @@ from crawler.net.pull_world import World
 from crawler.net.stream import Stream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
 from crawler.net.upload import ONE_WRITE
-from crawler.wire import Http2Connection, Http2Stream, http2_connection
+from crawler.wire import ErrorCode, Http2Connection, Http2Stream, http2_connection
 
 
 class PullHttp2:
@@ -242,7 +242,7 @@ class PullHttp2:
         if self._exchanges.pop(exchange.stream.stream_id, None) is not None:
             self._owed += 1
             if exchange.stream.is_sending:
-                self._codec.reset(exchange.stream)
+                self._codec.reset(exchange.stream, ErrorCode.NO_ERROR)
 
     # --- inside, without the lock ---
 
