@@ -220,22 +220,28 @@ class TrioDialer:
             news.set()
 
         winner: TrioStream | None = None
-        async with trio.open_nursery() as nursery:
-            while winner is None:
-                step = race.step(monotonic())
-                if isinstance(step, Start):
-                    nursery.start_soon(attempt, step.address)
-                elif isinstance(step, Lost):
-                    break  # not raised here: a nursery would wrap it in an ExceptionGroup
-                else:
-                    with trio.move_on_after(_seconds_until(step.until)):
-                        await news.wait()
-                    news = trio.Event()
-                    winner = self._judge(race, results, host, port)
-            nursery.cancel_scope.cancel()
-        for late in results.values():
-            if isinstance(late, TrioStream):
-                late.abort()
+        try:
+            async with trio.open_nursery() as nursery:
+                while winner is None:
+                    step = race.step(monotonic())
+                    if isinstance(step, Start):
+                        nursery.start_soon(attempt, step.address)
+                    elif isinstance(step, Lost):
+                        break  # not raised here: a nursery would wrap it in an ExceptionGroup
+                    else:
+                        with trio.move_on_after(_seconds_until(step.until)):
+                            await news.wait()
+                        news = trio.Event()
+                        winner = self._judge(race, results, host, port)
+                nursery.cancel_scope.cancel()
+        except BaseException:  # cancelled just as an attempt connected: the end of a nursery is a checkpoint
+            if winner is not None:
+                winner.abort()
+            raise
+        finally:
+            for late in results.values():
+                if isinstance(late, TrioStream):
+                    late.abort()
         if winner is None:
             self._cache.forget(host, port)
             assert isinstance(step, Lost)
