@@ -38,14 +38,18 @@ class HTTPClient(Protocol):
 
 
 def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: int, **more: Any) -> AsyncClient:
-    """Make the one client of a call or a run; it follows redirects, and its pool is as large as the concurrency.
+    """Make the one client of a call or a run: it follows redirects and keeps no cookies.
 
-    The cap stands outside the pool, so nobody ever waits for a connection and no pool timeout can happen.
+    The cap stands outside its pool, so nobody ever waits for a connection and no pool timeout can happen. Cookies would
+    make one URL's answer depend on which others came before, and the jar grow with the number of hosts.
     """
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
     from crawler.client import AsyncClient
 
     return AsyncClient(
         headers=list(options.headers),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         http1=options.http1,
         http2=options.http2,
         verify=_trust(options),
