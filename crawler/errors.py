@@ -179,7 +179,7 @@ class WebSocketUpgradeError(WebSocketError):
     """
 
     def __init__(self, response: Response, message: str = "The server did not switch to a WebSocket.") -> None:
-        super().__init__(message)
+        super().__init__(message, request=response.request if response.has_request else None)
         self.response = response
 
 
