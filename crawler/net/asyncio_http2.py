@@ -202,9 +202,12 @@ class AsyncioHttp2(asyncio.Protocol):
     # --- what the exchanges call ---
 
     def send(self, stream: Http2Stream, data: bytes, end: bool) -> int:
-        """Send as much of `data` as flow control allows; gives how much."""
+        """Send as much of `data` as flow control allows; gives how much.
+
+        At once, for a body that never suspends would otherwise be in memory before the first byte has left.
+        """
         taken = self._codec.send_data(stream, data, end)
-        self._flush_soon()
+        self._flush()
         return taken
 
     async def drain(self) -> None:
