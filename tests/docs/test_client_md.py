@@ -61,7 +61,7 @@ def test_example(bed: Testbed, code: str) -> None:
     """It runs through and prints what its comments say."""
     host = bed.url.removeprefix("http://").partition(":")[0]
     program = code.replace(f"machine {PLACE.removeprefix('https://')}", f"machine {host}")
-    program = program.replace(PLACE, bed.url)
+    program = program.replace(PLACE, bed.url).replace(PLACE.replace("https", "wss"), bed.url.replace("http", "ws"))
     printed = io.StringIO()
 
     with contextlib.redirect_stdout(printed):
