@@ -160,10 +160,10 @@ class Report:
 def text_lines(outcome: Outcome) -> list[str]:
     """One row, for a terminal."""
     figures = _figures(outcome)
-    said = [outcome.row.title, "  " + " " * 26 + "".join(f"{UNITS[figure] + ' (min)':>20}" for figure in figures)]
+    said = [outcome.row.title, "  " + " " * 26 + "".join(f"{UNITS[figure] + ' (min)':>24}" for figure in figures)]
     for arm in outcome.row.arms:
         if arm.label in outcome.samples:
-            cells = "".join(f"{_median_and_minimum(outcome, arm.label, figure):>20}" for figure in figures)
+            cells = "".join(f"{_median_and_minimum(outcome, arm.label, figure):>24}" for figure in figures)
             said.append(f"  {arm.label:26}{cells}")
     if outcome.left_out:
         said.append("  left out: " + _left_out(outcome))
@@ -171,7 +171,7 @@ def text_lines(outcome: Outcome) -> list[str]:
         value = goal.value(outcome.median)
         verdict = "holds" if value is not None and goal.holds(value) else "DOES NOT HOLD"
         bounds = f"must {_bound(goal, goal.must)}, aim {_bound(goal, goal.aim)}"
-        said.append(f"  → {goal.text}: {_reached(outcome, goal)} ({bounds}): {verdict}")
+        said.append(f"  → {goal.text}: {_reached(outcome, goal)}{_by_cpu(outcome, goal)} ({bounds}): {verdict}")
     return [*said, ""]
 
 
@@ -211,6 +211,17 @@ def _own_figure(outcome: Outcome) -> str:
 def _reached(outcome: Outcome, goal: Goal) -> str:
     value = goal.value(outcome.median)
     return "not measured" if value is None else f"{value:.2f}{goal.unit}" if value < 10 else f"{value:.1f}{goal.unit}"
+
+
+def _by_cpu(outcome: Outcome, goal: Goal) -> str:
+    """The same comparison by CPU time per request, in brackets."""
+
+    def requests_per_cpu_second(label: str) -> float | None:
+        cpu_us = outcome.median(label, "cpu_us")
+        return None if cpu_us is None else 1e6 / cpu_us
+
+    value = goal.value(requests_per_cpu_second) if goal.is_cpu_bound else None
+    return "" if value is None else f" [by CPU per request: {value:.2f}]"
 
 
 def _bound(goal: Goal, bound: float) -> str:
