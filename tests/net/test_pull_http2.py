@@ -111,7 +111,7 @@ def test_the_pool_is_told_outside_the_lock(monkeypatch: pytest.MonkeyPatch) -> N
 
     for name in ("release", "resize", "discard"):
         watch(name)
-    few = {SettingCodes.MAX_CONCURRENT_STREAMS: 3}
+    few: dict[SettingCodes | int, int] = {SettingCodes.MAX_CONCURRENT_STREAMS: 3}
     with http2_server(Http2Peer.serve, settings=few) as server, blocking() as client:
         assert client.get(f"{server.url}/a").text == "/a"
         assert only_connection(client).capacity == 3
