@@ -138,13 +138,16 @@ class Report:
         Raises:
             ValueError: A file has no markers.
         """
-        (root / CHART).write_text(self.chart(), encoding="utf-8")
         about = "  \n".join(self._about())
         readme = [f"![Requests a second of each client]({CHART})", "", *self.summary(), "", about]
         document = [about, "", *self.summary(), *self.details()]
-        for name, lines in {"README.md": readme, "docs/performance.md": document}.items():
-            path = root / name
-            path.write_text(between_markers(path.read_text(encoding="utf-8"), lines, name), encoding="utf-8")
+        files = {
+            name: between_markers((root / name).read_text(encoding="utf-8"), lines, name)
+            for name, lines in {"README.md": readme, "docs/performance.md": document}.items()
+        }
+        files[CHART] = self.chart()
+        for name, text in files.items():
+            (root / name).write_text(text, encoding="utf-8")
 
     def _about(self) -> list[str]:
         machine = self.machine
