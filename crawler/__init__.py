@@ -4,6 +4,8 @@ Three things on one engine: an HTTP client with HTTPX's API (`import crawler as 
 `as_completed`, `fetch_all`), and jobs in YAML files (`crawler run JOB.yaml`).
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from crawler.client import ASGITransport as ASGITransport
 from crawler.client import AsyncBaseTransport as AsyncBaseTransport
 from crawler.client import AsyncClient as AsyncClient
@@ -71,10 +73,6 @@ from crawler.errors import WebSocketTimeout as WebSocketTimeout
 from crawler.errors import WebSocketUpgradeError as WebSocketUpgradeError
 from crawler.errors import WriteError as WriteError
 from crawler.errors import WriteTimeout as WriteTimeout
-from crawler.fanout import Result as Result
-from crawler.fanout import as_completed as as_completed
-from crawler.fanout import fetch_all as fetch_all
-from crawler.fanout import gather as gather
 from crawler.models import URL as URL
 from crawler.models import USE_CLIENT_DEFAULT as USE_CLIENT_DEFAULT
 from crawler.models import AsyncByteStream as AsyncByteStream
@@ -103,6 +101,12 @@ def main() -> None:
 
     run()
 
+
+if _TYPE_CHECKING:
+    from crawler.fanout import Result as Result
+    from crawler.fanout import as_completed as as_completed
+    from crawler.fanout import fetch_all as fetch_all
+    from crawler.fanout import gather as gather
 
 __title__ = "crawler"
 __description__ = "Fetch many URLs from Python: fast, politely, resumably."
@@ -204,7 +208,21 @@ __all__ = [
     "websocket",
 ]
 
+_ENGINE = frozenset({"Result", "as_completed", "fetch_all", "gather"})
+"""Names of the engine, imported when first asked for: it brings SQLite and more, half as long again as the client."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ENGINE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import crawler.fanout
+
+    value = globals()[name] = getattr(crawler.fanout, name)
+    value.__module__ = "crawler"
+    return value
+
+
 # So that pickles and reprs name the package and not the rooms within.
 for _name in __all__:
-    if callable(globals()[_name]):
+    if _name not in _ENGINE and callable(globals()[_name]):
         globals()[_name].__module__ = "crawler"
