@@ -25,14 +25,17 @@ from typing import Any
 
 from crawler.errors import HTTPError, ReadError, RemoteProtocolError, ResponseTooLarge, WriteError
 from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Response
+from crawler.models.retry import IDEMPOTENT_METHODS
 from crawler.net.asyncio_body import StreamedBody
 from crawler.net.asyncio_stream import AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening, proxy_headers
 from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
 from crawler.net.http1_request import asks_to_close, request_head
+from crawler.net.http2_request import Unsent
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
+from crawler.net.sockets import is_readable
 from crawler.net.stream import AsyncHTTPNetworkStream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
 from crawler.net.upgrade import AsyncUpgradedBody
@@ -130,6 +133,8 @@ class AsyncioHttp1(asyncio.Protocol):
     def exchange(self, request: Request, whole: bool) -> Awaitable[Response]:
         """See `Connection.exchange`."""
         self._request = request  # first, so that whatever goes wrong from here on ends in `cancel`
+        if self._opening is None and request.template is None and self._has_ended_unnoticed(request):
+            raise Unsent(f"{self.key} closed this kept-alive connection.")
         if asks_to_close(request):
             self._must_close = True
         head = request_head(request, self._proxy_lines)
@@ -146,6 +151,15 @@ class AsyncioHttp1(asyncio.Protocol):
             self._expect_by("read")
             return future
         return self._upload(request, head, async_chunks(body), future)
+
+    def _has_ended_unnoticed(self, request: Request) -> bool:
+        """Whether the peer has closed, and the event loop did not get round to saying so.
+
+        Asked (a system call) only for a request that cannot be sent again once it was sent in vain.
+        """
+        if request.method in IDEMPOTENT_METHODS and request.can_replay:
+            return False
+        return is_readable(self._transport.get_extra_info("socket"))
 
     def cancel(self, request: Request) -> None:
         """See `Connection.cancel`."""

@@ -14,7 +14,6 @@ from time import monotonic
 from typing import Any, cast
 
 from crawler.errors import (
-    ConnectError,
     ConnectTimeout,
     ReadError,
     ReadTimeout,
@@ -34,9 +33,9 @@ from crawler.net.resolve import (
     permitted,
 )
 from crawler.net.route import Route
-from crawler.net.sockets import prepare_socket
+from crawler.net.sockets import new_socket
 from crawler.net.timing import ConnectTiming
-from crawler.net.tls import tls_error
+from crawler.net.tls import handshake_cut, tls_error
 
 
 class AsyncioEvent:
@@ -116,9 +115,9 @@ class AsyncioStream(asyncio.Protocol):
         except (ssl.SSLError, ssl.CertificateError) as exc:
             raise tls_error(exc, server_hostname or "") from exc
         except OSError as exc:
-            raise ConnectError(f"The connection closed during the TLS handshake: {exc}", kind="tls_protocol") from exc
+            raise handshake_cut(exc, server_hostname or "") from exc
         if transport is None:
-            raise ConnectError("The connection closed during the TLS handshake.", kind="tls_protocol")
+            raise handshake_cut(ConnectionResetError("closed"), server_hostname or "")
         secure.transport = transport
         return secure
 
@@ -292,12 +291,10 @@ class AsyncioDialer:
 
     async def _connect(self, address: Address, host: str, route: Route) -> socket.socket:
         try:
-            sock = socket.socket(address.family, socket.SOCK_STREAM)
+            sock = new_socket(address.family, route)
         except OSError as exc:
             raise connect_error(exc, host, address.port) from exc
         try:
-            sock.setblocking(False)
-            prepare_socket(sock, route)
             await self._loop.sock_connect(sock, address.sockaddr)
         except (OSError, OverflowError) as exc:
             sock.close()

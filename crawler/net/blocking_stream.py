@@ -25,31 +25,60 @@ from crawler.net.resolve import (
     permitted,
 )
 from crawler.net.route import Route
-from crawler.net.sockets import is_readable, prepare_socket
+from crawler.net.sockets import is_readable, new_socket
 from crawler.net.timing import ConnectTiming
-from crawler.net.tls import tls_error
+from crawler.net.tls import handshake_cut, tls_error
 from crawler.net.tls_stream import TLSStream
 
 _MIN_TIMEOUT_S = 1e-6  # 0 would make the socket non-blocking
+_LOOK = 16 * 1024  # a TLS record
 
 
 class BlockingStream:
     """A `Stream` over a socket, plain or TLS."""
 
-    __slots__ = ("_sock",)
+    __slots__ = ("_ahead", "_sock")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._ahead: bytes | None = None  # what a look found, for the next read
 
     def read(self, max_bytes: int, deadline: float | None) -> Done[bytes]:
         """See `Stream.read`."""
+        if self._ahead is not None:
+            data, rest = self._ahead[:max_bytes], self._ahead[max_bytes:]
+            self._ahead = rest or None
+            return Done(data)
         try:
             self._set_deadline(deadline)
             return Done(self._sock.recv(max_bytes))
         except TimeoutError as exc:
             raise ReadTimeout("Nothing came in time.") from exc
-        except (OSError, ssl.SSLError) as exc:
+        except (OSError, ValueError) as exc:  # ValueError: closed by another thread, within TLS
             raise ReadError(f"The connection broke while reading: {exc}") from exc
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        """See `Peekable.read_nowait`."""
+        if self._ahead is not None:
+            return self.read(max_bytes, None).value
+        try:
+            self._sock.settimeout(0)
+            return self._sock.recv(max_bytes)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except (OSError, ValueError):
+            return b""
+
+    def _is_readable(self) -> bool:
+        """Whether data or the end has come; within TLS what waits may be neither (RFC 8446 §4.6.1: tickets)."""
+        if self._ahead is not None:
+            return True
+        if not is_readable(self._sock):
+            return False
+        if isinstance(self._sock, ssl.SSLSocket):
+            self._ahead = self.read_nowait(_LOOK)
+            return self._ahead is not None
+        return True
 
     def write(self, data: bytes, deadline: float | None) -> Done[None]:
         """See `Stream.write`."""
@@ -58,7 +87,7 @@ class BlockingStream:
             self._sock.sendall(data)
         except TimeoutError as exc:
             raise WriteTimeout("The peer took nothing in time.") from exc
-        except (OSError, ssl.SSLError) as exc:
+        except (OSError, ValueError) as exc:
             raise WriteError(f"The connection broke while writing: {exc}") from exc
         return Done(None)
 
@@ -76,7 +105,7 @@ class BlockingStream:
         except ssl.SSLError as exc:
             raise tls_error(exc, server_hostname or "") from exc
         except OSError as exc:
-            raise ConnectError(f"The connection closed during the TLS handshake: {exc}", kind="tls_protocol") from exc
+            raise handshake_cut(exc, server_hostname or "") from exc
 
     def abort(self) -> None:
         """See `Stream.abort`; another thread that waits on the socket wakes up."""
@@ -99,7 +128,7 @@ class BlockingStream:
         if name == "ssl_object":
             return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
         if name == "is_readable":
-            return is_readable(self._sock)
+            return self._is_readable()
         return None
 
     def _set_deadline(self, deadline: float | None) -> None:
@@ -198,9 +227,7 @@ class BlockingDialer:
         selector: selectors.BaseSelector,
     ) -> None:
         try:
-            sock = sockets[address] = socket.socket(address.family, socket.SOCK_STREAM)
-            sock.setblocking(False)
-            prepare_socket(sock, route)
+            sock = sockets[address] = new_socket(address.family, route)
             sock.connect(address.sockaddr)
         except BlockingIOError:
             pass

@@ -227,8 +227,7 @@ class Pool:
             self.ledger.opened(connection, is_shared=connection.is_shared)
         if self.ledger.doomed:
             self._close_doomed()
-        # Under TLS there may be something to read that is no answer: the tickets of TLS 1.3 (RFC 8446 §4.6.1).
-        was_early = key.scheme == "http" and not connection.is_shared and connection.has_died()
+        was_early = not connection.is_shared and connection.has_died()
         if self.is_closed or was_early:
             self.discard(connection)
             connection.abort()

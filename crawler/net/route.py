@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from crawler.models import Origin, Proxy, Request
 from crawler.net import tls
@@ -33,7 +33,8 @@ class Route:
     """The options of one transport.
 
     Attributes:
-        verify, cert, trust_env: See `crawler.net.tls.create_ssl_context`.
+        verify: See `crawler.net.tls.create_ssl_context`.
+        trust_env: Whether the environment's certificates count.
         http1, http2: Protocols that may be spoken.
         proxy: Where all connections go first.
         uds: Path of a UNIX socket that all connections go to instead of the network.
@@ -43,8 +44,7 @@ class Route:
         guard: Asked for each address before anything is sent to it; False refuses it.
     """
 
-    verify: ssl.SSLContext | str | bool = True
-    cert: Any = None
+    verify: ssl.SSLContext | bool = True
     trust_env: bool = True
     http1: bool = True
     http2: bool = False
@@ -81,9 +81,13 @@ class Route:
 
     def ssl_context(self, origin: Origin) -> ssl.SSLContext:
         """The context for a connection to a server; shared between transports of the same options."""
-        return tls.context_for(self.verify, self.cert, self.trust_env, self.alpn(origin))
+        return tls.context_for(self.verify, None, self.trust_env, self.alpn(origin))
 
     def proxy_ssl_context(self) -> ssl.SSLContext:
-        """The context for the connection to an https proxy, which speaks HTTP/1.1."""
+        """The context for the connection to an https proxy, which speaks HTTP/1.1.
+
+        One of the user's own is taken as it is: without ALPN that is what a proxy speaks, and it may be the very
+        context that connections to servers offer HTTP/2 with.
+        """
         own = None if self.proxy is None else self.proxy.ssl_context
-        return tls.context_for(True if own is None else own, None, self.trust_env, ("http/1.1",))
+        return tls.context_for(True, None, self.trust_env, ("http/1.1",)) if own is None else own

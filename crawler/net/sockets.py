@@ -23,6 +23,22 @@ def prepare_socket(sock: socket.socket, route: Route) -> None:
         sock.bind((route.local_address, 0))
 
 
+def new_socket(family: int, route: Route) -> socket.socket:
+    """Make a TCP socket as `route` asks for, which does not block.
+
+    Raises:
+        OSError: As `prepare_socket`, or there is no descriptor left.
+    """
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        prepare_socket(sock, route)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def is_readable(sock: socket.socket, wait_s: float | None = 0.0) -> bool:
     """Whether bytes, or the peer's end, are waiting on a socket; on one that is idle this means: do not use it.
 

@@ -264,7 +264,7 @@ def tls_error(exc: ssl.SSLError, host: str) -> ConnectError:
     if isinstance(exc, ssl.SSLCertVerificationError):
         return _certificate_error(exc, host)
     if isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return ConnectError(f"{host} closed the connection during the TLS handshake.", kind="connect_reset")
+        return handshake_cut(exc, host)
     reason = (exc.reason or str(exc)).upper().replace(" ", "_")  # names the ssl module does not know come as text
     if reason in _NOT_TLS:
         advice = "the port does not speak TLS; is it an http:// address?"
@@ -277,6 +277,11 @@ def tls_error(exc: ssl.SSLError, host: str) -> ConnectError:
     else:
         advice = "the peer's bytes are not the TLS handshake that was expected."
     return ConnectError(f"The TLS handshake with {host} failed ({reason}): {advice}", kind="tls_protocol")
+
+
+def handshake_cut(exc: Exception, host: str) -> ConnectError:
+    """Say that `host` hung up within the handshake; the caller raises the result `from exc`."""
+    return ConnectError(f"{host} closed the connection during the TLS handshake ({exc}).", kind="connect_reset")
 
 
 def _certificate_error(exc: ssl.SSLCertVerificationError, host: str) -> ConnectError:

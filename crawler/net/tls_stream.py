@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from crawler.errors import ConnectError, ConnectTimeout, NetworkError, ReadError, ReadTimeout, WriteError
+from crawler.errors import ConnectTimeout, NetworkError, ReadError, ReadTimeout, WriteError
 from crawler.net.stream import Stream
-from crawler.net.tls import tls_error
+from crawler.net.tls import handshake_cut, tls_error
 
 T = TypeVar("T")
 
 RECORDS = 64 * 1024
 
 
+@runtime_checkable
+class Peekable(Protocol):
+    """A `Stream` that can look without waiting."""
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        """What is there; `b""` at the end of the connection, however it ended; None if nothing has come."""
+        ...
+
+
 class TLSStream:
     """A `Stream` that encrypts what goes over another one."""
 
-    __slots__ = ("_incoming", "_outgoing", "_ssl", "_stream")
+    __slots__ = ("_ahead", "_incoming", "_outgoing", "_ssl", "_stream")
 
     def __init__(self, stream: Stream, context: ssl.SSLContext, server_hostname: str | None) -> None:
         self._stream = stream
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._ahead: bytes | None = None  # what a look found, for the next read
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
 
     @classmethod
@@ -39,11 +49,15 @@ class TLSStream:
         except ssl.SSLError as exc:
             raise tls_error(exc, server_hostname or "") from exc
         except NetworkError as exc:
-            raise ConnectError(f"The connection closed during the TLS handshake: {exc}", kind="tls_protocol") from exc
+            raise handshake_cut(exc, server_hostname or "") from exc
         return secure
 
     async def read(self, max_bytes: int, deadline: float | None) -> bytes:
         """See `Stream.read`."""
+        if self._ahead is not None:
+            data, rest = self._ahead[:max_bytes], self._ahead[max_bytes:]
+            self._ahead = rest or None
+            return data
         try:
             return await self._run(lambda: self._ssl.read(max_bytes), deadline)
         except ssl.SSLZeroReturnError:
@@ -72,9 +86,42 @@ class TLSStream:
         """See `Stream.get_extra_info`."""
         if name == "ssl_object":
             return self._ssl
-        if name == "is_readable" and self._ssl.pending():
-            return True
+        if name == "is_readable":
+            return self._ahead is not None or self._look()
         return self._stream.get_extra_info(name)
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        """See `Peekable.read_nowait`."""
+        if self._ahead is None and not self._look():
+            return None
+        assert self._ahead is not None
+        data, rest = self._ahead[:max_bytes], self._ahead[max_bytes:]
+        self._ahead = rest or None
+        return data
+
+    def _look(self) -> bool:
+        """Take records that have come, and tell whether they hold data or the end.
+
+        They may hold neither: the tickets of TLS 1.3 are no answer (RFC 8446 §4.6.1).
+        """
+        while True:
+            try:
+                self._ahead = self._ssl.read(RECORDS)
+                return True
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                self._ahead = b""
+                return True
+            if not isinstance(self._stream, Peekable):
+                return bool(self._stream.get_extra_info("is_readable"))
+            records = self._stream.read_nowait(RECORDS)
+            if records is None:
+                return False
+            if records:
+                self._incoming.write(records)
+            else:
+                self._incoming.write_eof()
 
     def hand_over(self) -> tuple[Stream, ssl.SSLObject, ssl.MemoryBIO, ssl.MemoryBIO]:
         """Give up the stream below, the TLS engine, and its buffers of records, incoming and outgoing."""

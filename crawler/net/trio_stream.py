@@ -30,7 +30,7 @@ from crawler.net.resolve import (
     permitted,
 )
 from crawler.net.route import Route
-from crawler.net.sockets import is_readable, prepare_socket
+from crawler.net.sockets import is_readable, new_socket
 from crawler.net.timing import ConnectTiming
 from crawler.net.tls_stream import TLSStream
 
@@ -94,12 +94,17 @@ class TrioReadiness:
 
 
 class TrioStream:
-    """A `Stream` over a trio socket."""
+    """A `Stream` over a trio socket.
 
-    __slots__ = ("_sock",)
+    Args:
+        sock: An ordinary one, that does not block.
+    """
 
-    def __init__(self, sock: trio.socket.SocketType) -> None:
-        self._sock = sock
+    __slots__ = ("_plain", "_sock")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._plain = sock
+        self._sock = trio.socket.from_stdlib_socket(sock)
 
     async def read(self, max_bytes: int, deadline: float | None) -> bytes:
         """See `Stream.read`."""
@@ -110,6 +115,23 @@ class TrioStream:
             raise ReadTimeout("Nothing came in time.") from exc
         except (OSError, trio.ClosedResourceError) as exc:
             raise ReadError(f"The connection broke while reading: {exc}") from exc
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        """See `Peekable.read_nowait`."""
+        try:
+            return self._plain.recv(max_bytes)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    async def connect(self, address: Any) -> None:
+        """Connect to `address`, of the socket's family; `OSError` says why not. The socket is closed then."""
+        try:
+            await self._sock.connect(address)
+        except BaseException:
+            self._sock.close()
+            raise
 
     async def write(self, data: bytes, deadline: float | None) -> None:
         """See `Stream.write`."""
@@ -145,7 +167,7 @@ class TrioStream:
         if name == "socket":
             return self._sock
         if name == "is_readable":
-            return is_readable(self._sock)  # type: ignore[arg-type]  # only its `fileno` is used
+            return is_readable(self._plain)
         return None
 
 
@@ -182,20 +204,15 @@ class TrioDialer:
 
     async def open_unix(self, path: str, deadline: float | None, route: Route) -> TrioStream:
         """See `Dialer.open_unix`."""
-        sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+        stream = TrioStream(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         try:
             with trio.fail_after(_seconds_until(deadline)):
-                await sock.connect(path)
+                await stream.connect(path)
         except trio.TooSlowError as exc:
-            sock.close()
             raise ConnectTimeout(f"No connection to {path} in time.") from exc
         except OSError as exc:
-            sock.close()
             raise connect_error(exc, path, None) from exc
-        except BaseException:
-            sock.close()
-            raise
-        return TrioStream(sock)
+        return stream
 
     async def _look_up(self, host: str, port: int) -> list[Address]:
         known = known_addresses(self._cache, host, port, monotonic())
@@ -208,6 +225,8 @@ class TrioDialer:
         return learn_addresses(self._cache, host, port, rows, monotonic())
 
     async def _race(self, addresses: list[Address], host: str, port: int, route: Route) -> TrioStream:
+        if len(addresses) == 1:
+            return await self._connect(addresses[0], host, route)
         race = Race(addresses)
         results: dict[Address, TrioStream | TransportError] = {}
         news = trio.Event()
@@ -265,14 +284,9 @@ class TrioDialer:
         return winner
 
     async def _connect(self, address: Address, host: str, route: Route) -> TrioStream:
-        sock = trio.socket.socket(address.family, trio.socket.SOCK_STREAM)
         try:
-            prepare_socket(sock, route)  # type: ignore[arg-type]  # trio's has the same options
-            await sock.connect(address.sockaddr)
+            stream = TrioStream(new_socket(address.family, route))
+            await stream.connect(address.sockaddr)
         except (OSError, OverflowError) as exc:
-            sock.close()
             raise connect_error(exc, host, address.port) from exc
-        except BaseException:
-            sock.close()
-            raise
-        return TrioStream(sock)
+        return stream

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crawler.client.transports.base import AsyncBaseTransport, BaseTransport
 from crawler.models import DEFAULT_LIMITS, Limits, Proxy, Request, Response
-from crawler.net import AsyncNetworks, BlockingNetwork, Route, exchange, run_blocking
+from crawler.net import AsyncNetworks, BlockingNetwork, Route, create_ssl_context, exchange, run_blocking
 
 if TYPE_CHECKING:
     from crawler.models.types import CertTypes, ProxyTypes
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 def make_proxy(proxy: ProxyTypes | None) -> Proxy | None:
     """A `Proxy` from whatever a user may pass for one."""
     return Proxy(proxy) if proxy is not None and not isinstance(proxy, Proxy) else proxy
+
+
+def make_verify(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> ssl.SSLContext | bool:
+    """What `verify` and the deprecated `cert` mean: a file is read once, here; the usual roots when they are needed."""
+    if isinstance(verify, (bool, ssl.SSLContext)) and not cert:
+        return verify
+    return create_ssl_context(verify, cert, trust_env)
 
 
 class HTTPTransport(BaseTransport):
@@ -51,8 +58,7 @@ class HTTPTransport(BaseTransport):
         socket_options: Iterable[SocketOption] | None = None,
     ) -> None:
         self._route = Route(
-            verify=verify,
-            cert=cert,
+            verify=make_verify(verify, cert, trust_env),
             trust_env=trust_env,
             http1=http1,
             http2=http2,
@@ -95,8 +101,7 @@ class AsyncHTTPTransport(AsyncBaseTransport):
         socket_options: Iterable[SocketOption] | None = None,
     ) -> None:
         self._route = Route(
-            verify=verify,
-            cert=cert,
+            verify=make_verify(verify, cert, trust_env),
             trust_env=trust_env,
             http1=http1,
             http2=http2,
