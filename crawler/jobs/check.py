@@ -71,6 +71,9 @@ def _sentence(kind: str, error: Mapping[str, Any]) -> str:
         return f"expected a list, not {show(value)}"
     if kind == "missing":
         return "is missing"
+    if kind == "too_short":
+        least = error["ctx"]["min_length"]
+        return f"expected at least {least}"
     if kind == "too_long":
         return f"at most {error['ctx']['max_length']} are allowed"
     return str(error["msg"])

@@ -20,6 +20,8 @@ from typing import Final, Literal
 from crawler.fanout import BodyPolicy, ClientOptions, Item, Output, Plan, RetryPolicy
 from crawler.fanout.ids import new_run_id
 from crawler.fanout.plan import RETRIED_KINDS, RETRIED_STATUS
+from crawler.jobs.bench_cells import expand
+from crawler.jobs.bench_job import MAX_URLS, BenchJob, ReportFile, cells_of, one_request, seed_of
 from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.inputs import InputFile, Row, read_rows
 from crawler.jobs.lines import InputError
@@ -28,6 +30,17 @@ from crawler.jobs.nodes import Map, plain
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
 from crawler.models import Timeout
+
+BENCH_TIMEOUT_S: Final = 30.0
+"""Of a request of a benchmark, unless `timeout.total` says otherwise; without an end one hung server would hang it."""
+
+_FILE_NAMES: Final = {
+    "jsonl": "results.jsonl",
+    "bench_json": "result.json",
+    "html": "report.html",
+    "markdown": "report.md",
+    "csv": "result.csv",
+}
 
 MAX_TRACKED_KEYS: Final = 1_000_000
 """Keys of rows remembered to find duplicates of `input.key`, about 100 MB; later duplicates go unseen."""
@@ -55,6 +68,7 @@ class Job:
 
     Attributes:
         name: Name of the job; part of the default output paths.
+        kind: `fetch` (give `plan` and `items` to the engine) or `bench` (`bench_job`).
         testbed: The run wants the embedded testbed; give its address to `items`.
         warnings: Findings that do not stop the run (a secret file that everyone may read).
         progress_mode: `progress.mode`.
@@ -63,6 +77,7 @@ class Job:
 
     def __init__(self, name: str, model: JobFile, source: Source, warnings: Iterable[Finding] = ()) -> None:
         self.name = name
+        self.kind: Literal["fetch", "bench"] = model.kind
         self.testbed = model.testbed
         self.warnings = tuple(warnings)
         self.progress_mode: Literal["auto", "bar", "lines", "none"] = model.progress.mode
@@ -128,6 +143,49 @@ class Job:
                     yield item
         except InputError as exc:
             raise JobError([Finding(Mark("input"), str(exc))]) from exc
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether an arm of the benchmark speaks HTTP/2, which servers offer over TLS."""
+        return any(cell.http_version == "2" for cell in expand(self._model.bench))
+
+    def bench_job(
+        self,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        testbed_url: str | None = None,
+        testbed_ca: Path | None = None,
+    ) -> BenchJob:
+        """Say what the benchmark is to do (`kind: bench`); reads the whole input.
+
+        Args:
+            out: Folder that takes every report (`--out`).
+            testbed_url: As for `items`.
+            testbed_ca: PEM file with the authority of the testbed's certificate, if `testbed_url` is its TLS address.
+
+        Raises:
+            JobError: The input cannot be read, or its requests differ in more than the URL.
+        """
+        model, source = self._model, self._source
+        items = list(islice(self.items(testbed_url=testbed_url), MAX_URLS + 1))
+        request = one_request(items)
+        ca_file = source.base / model.tls.ca_file if model.tls.ca_file else testbed_ca
+        written = "total" in model.timeout.model_fields_set
+        return BenchJob(
+            name=self.name,
+            urls=tuple(item.url for item in items),
+            method=request.method,
+            headers=(*RequestMaker(model).client_headers, *request.headers),
+            body=request.body,
+            timeout_s=model.timeout.total if written and model.timeout.total is not None else BENCH_TIMEOUT_S,
+            verify=model.tls.verify,
+            ca_file=ca_file,
+            cells=cells_of(model.bench, testbed_url),
+            settings=model.bench,
+            seed=seed_of(model.bench),
+            thresholds=tuple(model.thresholds.values()),
+            reports=self._reports(Path(out) if out is not None else Path("out") / self.name, moved=out is not None),
+        )
 
     def merged(self) -> dict[str, object]:
         """The job as one mapping, filled in, with secrets shown as `${NAME}` or `***`; defaults are left out."""
@@ -201,14 +259,22 @@ class Job:
         )
 
     def _outputs(self, folder: Path, run_id: str, *, moved: bool) -> tuple[Output, ...]:
+        written = self._written(folder, run_id, moved=moved)
+        return tuple(Output(path) for form, path in written if form == "jsonl")
+
+    def _reports(self, folder: Path, *, moved: bool) -> tuple[ReportFile, ...]:
+        if "output" not in self._model.model_fields_set:
+            return tuple(ReportFile(form, folder / default_output(form)) for form in ("bench_json", "html"))
+        return tuple(ReportFile(form, path) for form, path in self._written(folder, new_run_id(), moved=moved))
+
+    def _written(self, folder: Path, run_id: str, *, moved: bool) -> Iterator[tuple[str, Path]]:
+        """Format and path of each output."""
         names = {"run_id": run_id, "run_date": datetime.now(UTC).strftime("%Y-%m-%d")}
-        outputs = []
         for output in self._model.output:
-            path = Path(output.path.fill(names)) if output.path is not None else Path("results.jsonl")
+            path = Path(output.path.fill(names)) if output.path is not None else Path(default_output(output.format))
             if output.path is None or (moved and str(path) != "-"):
                 path = folder / path.name
-            outputs.append(Output(path, output.format))
-        return tuple(outputs)
+            yield output.format, path
 
     def _input_id(self) -> str | None:
         """A name for the input as it is now; None if it cannot be told whether it changed (standard input)."""
@@ -227,6 +293,11 @@ class Job:
             parts.append([str(file.path), stat.st_size, stat.st_mtime_ns])
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def default_output(form: str) -> str:
+    """The file name of an output that has no `path`."""
+    return _FILE_NAMES[form]
 
 
 def _refuse_duplicate(key: str, seen: set[int]) -> None:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from crawler.jobs.bench_rules import model_rules
 from crawler.jobs.check import check_schema
 from crawler.jobs.envfile import read_env_file
 from crawler.jobs.fields import nearest
 from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.inputs import InputFile, find_files, read_columns
 from crawler.jobs.interpolate import Interpolation
-from crawler.jobs.job import Job, Source
+from crawler.jobs.job import Job, Source, default_output
 from crawler.jobs.lines import InputError
 from crawler.jobs.masking import mask_text
 from crawler.jobs.merge import apply_overrides, read_files
@@ -144,6 +145,7 @@ class _Loading:
         files = self._find_inputs(tree, model)
         self._check_templates(tree, model, files)
         self._check_outputs(tree, model)
+        self.findings += model_rules(tree, model)
         if model.tls.ca_file and not (self.base / model.tls.ca_file).is_file():
             path = self.base / model.tls.ca_file
             self._find(tree, ("tls", "ca_file"), f"there is no file {path}")
@@ -223,7 +225,7 @@ class _Loading:
         for index, output in enumerate(model.output):
             place: tuple[str | int, ...] = ("output", index, "path")
             template = output.path
-            text = template.text if template is not None else ""
+            text = template.text if template is not None else default_output(output.format)
             unknown = sorted(template.names - _OUTPUT_NAMES) if template is not None else []
             if unknown:
                 self._find(tree, place, f"{_names(unknown)}: a path knows {{run_id}} and {{run_date}} only")

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from pydantic import BaseModel
+
 from crawler.jobs.document import resolve_core
 from crawler.jobs.interpolate import Loose
 from crawler.jobs.nodes import Items, Map, Node, Scalar
-from crawler.jobs.schema import Section
 
 _USERINFO: Final = re.compile(r"(?<=://)[^/?#\s@]+@")
 _SECRET_QUERY: Final = re.compile(r"([?&](?:token|key|sig|signature|password)=)[^&#\s]+", re.IGNORECASE)
@@ -53,4 +54,4 @@ def _part(typed: object, key: str) -> object:
     """What the model made of `key`; None where it has no such part."""
     if isinstance(typed, dict):
         return typed.get(key)
-    return getattr(typed, key, None) if isinstance(typed, Section) else None
+    return getattr(typed, key, None) if isinstance(typed, BaseModel) else None

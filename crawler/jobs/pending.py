@@ -11,7 +11,7 @@ from typing import Final
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
     "": "workers per_host hosts rate bandwidth autothrottle circuit dns network robots auth crawl sitemaps dedupe"
-    " paginate extract checks recrawl log telemetry bench thresholds schedule retention notify",
+    " paginate extract checks recrawl log telemetry schedule retention notify",
     "urls[]": "sha256 size",
     "input": "sample seed shuffle",
     "request": "body_file cookies proxy",

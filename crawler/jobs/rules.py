@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from crawler.jobs.bench_rules import kind_rules
 from crawler.jobs.fields import loosen
 from crawler.jobs.findings import Finding
 from crawler.jobs.nodes import Items, Map, Node, Scalar, ScalarValue, locate
@@ -170,4 +171,4 @@ def _open_file_limit() -> int | None:
     return None if hard == resource.RLIM_INFINITY else hard
 
 
-_RULES: Final = (_one_source, _urls, _request, _effectless, _backoff, _open_files)
+_RULES: Final = (_one_source, _urls, _request, _effectless, _backoff, _open_files, kind_rules)

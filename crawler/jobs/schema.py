@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from crawler.fanout.kinds import KINDS
+from crawler.jobs.bench_schema import Bench
 from crawler.jobs.fields import (
     Anything,
     Bool,
@@ -34,6 +35,8 @@ from crawler.jobs.fields import (
     text,
     whole,
 )
+from crawler.jobs.section import SECTION
+from crawler.jobs.thresholds import Limits
 
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9._-]{0,62}"
 
@@ -67,7 +70,7 @@ Paths = Annotated[list[PathText], OneOrMany()]
 class Section(BaseModel):
     """Any mapping of the job file: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    model_config = SECTION
 
 
 class UrlEntry(Section):
@@ -253,13 +256,13 @@ class Download(Section):
 
 
 class Output(Section):
-    """A file of records."""
+    """A file of records, or of a benchmark's report."""
 
     format: Annotated[
-        Literal["jsonl"],
-        choice("jsonl", later=("csv", "parquet", "warc", "sha256sums", "bench_json", "html", "markdown", "sqlite")),
+        Literal["jsonl", "bench_json", "html", "markdown", "csv"],
+        choice("jsonl", "bench_json", "html", "markdown", "csv", later=("parquet", "warc", "sha256sums", "sqlite")),
     ] = "jsonl"
-    """One JSON object per line."""
+    """One JSON object per line; the others are reports of `kind: bench`."""
     path: TemplateText | None = None
     """Default `out/<name>/results.jsonl`; may hold {run_id} and {run_date}; `-` is standard output."""
     records: Annotated[Literal["requests"], choice("requests", later=("attempts", "items"))] = "requests"
@@ -304,8 +307,8 @@ class JobFile(Section):
     """Part of paths; default the file's name."""
     description: Annotated[str | None, text(500)] = None
     """For people."""
-    kind: Annotated[Literal["fetch"], choice("fetch", later=("download", "crawl", "bench"))] = "fetch"
-    """What the job does."""
+    kind: Annotated[Literal["fetch", "bench"], choice("fetch", "bench", later=("download", "crawl"))] = "fetch"
+    """What the job does: fetch each URL once, or measure ways of fetching them."""
     contact: Annotated[str | None, text(200, r"[\x21-\x7e]+", "an e-mail address or a URL")] = None
     """E-mail or URL, told to servers in the User-Agent."""
     tags: Annotated[list[Text], OneOrMany(), Field(max_length=20)] = []
@@ -336,6 +339,9 @@ class JobFile(Section):
     state: State = State()
     stop: Stop = Stop()
     progress: Progress = Progress()
+    bench: Bench = Bench()
+    thresholds: Limits = {}
+    """`METRIC` or `ARM.METRIC` of a benchmark -> what it must keep, like "< 250ms"; else exit code 5."""
 
 
 def _parse_version(value: object) -> int:

@@ -354,3 +354,60 @@ def test_quick_start_shows_what_it_promises() -> None:
     for part in ("/delay/100ms", "/redirect/", "/flaky?fail=2", "/status/404", "/delay/10s", "/bytes/20000000?seed=1"):
         assert any(url.startswith(part) for url in urls), part
     assert job.plan().body.keep == "file"
+
+
+def test_a_benchmark_as_plain_values(folder: Path) -> None:
+    """Requests, arms, thresholds and reports reach the room that measures."""
+    job = load(
+        folder,
+        """
+kind: bench
+name: b
+testbed: true
+urls: [/get, http://a/]
+request: {headers: {X-A: b}, user_agent: me}
+timeout: {total: 3s}
+bench: {arms: [{name: a, url: /bytes/5}, {name: h2, http_version: "2"}], seed: 7, requests: 5}
+thresholds: {"a.rate": "> 5/s"}
+output: [{format: html, path: "r/{run_date}.html"}, {format: markdown}]
+""",
+    )
+    assert (job.kind, job.needs_tls) == ("bench", True)
+    bench = job.bench_job(testbed_url="http://bed", testbed_ca=Path("ca.pem"))
+    assert bench.urls == ("http://bed/get", "http://a/")
+    assert (bench.method, bench.headers, bench.body) == ("GET", (("X-A", "b"), ("User-Agent", "me")), None)
+    assert (bench.timeout_s, bench.verify, bench.ca_file, bench.seed) == (3, True, Path("ca.pem"), 7)
+    assert [(cell.name, cell.url) for cell in bench.cells] == [("a", "http://bed/bytes/5"), ("h2", None)]
+    assert [threshold.text for threshold in bench.thresholds] == ["a.rate: > 5/s"]
+    assert [report.format for report in bench.reports] == ["html", "markdown"]
+    assert [report.path.parent for report in bench.reports] == [Path("r"), Path("out/b")]
+    moved = job.bench_job(out="elsewhere")
+    assert [report.path.parent for report in moved.reports] == [Path("elsewhere")] * 2
+
+
+def test_defaults_of_a_benchmark(folder: Path) -> None:
+    """The result for programs and the report for people; a time limit that every client has; a seed made up."""
+    job = load(folder, "kind: bench\nurls: [http://a/]\n")
+    first, second = job.bench_job(), job.bench_job()
+    assert [(report.format, report.path) for report in first.reports] == [
+        ("bench_json", Path("out/job/result.json")),
+        ("html", Path("out/job/report.html")),
+    ]
+    assert (first.timeout_s, job.needs_tls) == (30, False)
+    assert first.seed != second.seed
+
+
+def test_a_benchmark_sends_one_request(folder: Path) -> None:
+    """URLs whose requests differ in more cannot be compared over arms; a list from a file is fine."""
+    different = load(folder, "kind: bench\nurls: [http://a/, {url: http://b/, method: HEAD}]\n")
+    with pytest.raises(JobError, match="that of http://b/ differs"):
+        different.bench_job()
+    (folder / "urls.txt").write_text("http://a/\nhttp://b/\n")
+    listed = load(folder, "kind: bench\ninput: {path: urls.txt}\n")
+    assert listed.bench_job().urls == ("http://a/", "http://b/")
+    (folder / "urls.txt").write_text("nonsense\n")
+    with pytest.raises(JobError, match="bad row"):
+        load(folder, "kind: bench\ninput: {path: urls.txt}\n").bench_job()
+    (folder / "urls.txt").write_text("")
+    with pytest.raises(JobError, match="holds no URL"):
+        load(folder, "kind: bench\ninput: {path: urls.txt}\n").bench_job()

@@ -13,6 +13,11 @@ from crawler.jobs.nodes import Map
 from crawler.jobs.pending import PENDING
 from crawler.jobs.schema import JobFile, json_schema
 
+CLIENTS = (
+    "1:34: bench.arms[0].client: expected crawler or httpx or httpx2 or aiohttp or requests or pyreqwest or niquests or"
+    " curl_cffi, not 'requets'; did you mean 'requests'?"
+)
+
 
 def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
     """The model of a job's text and the findings as printed."""
@@ -45,8 +50,8 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "output: [{fields: [url]}]",
             "1:11: output[0].fields: this key is known, but this version does not do it yet; take it out",
         ),
-        ("kind: crawl", "1:7: kind: 'crawl' is known, but this version does not do it yet (it does fetch)"),
-        ("kind: fech", "1:7: kind: expected fetch, not 'fech'; did you mean 'fetch'?"),
+        ("kind: crawl", "1:7: kind: 'crawl' is known, but this version does not do it yet (it does fetch or bench)"),
+        ("kind: fech", "1:7: kind: expected fetch or bench, not 'fech'; did you mean 'fetch'?"),
         ("http: {version: 1.1}", '1:17: http.version: expected auto or 1.1 or 2, not 1.1; put it in quotes: "1.1"'),
         ("concurrency: 0", "1:14: concurrency: must be between 1 and 10000, not 0"),
         ("concurrency: null", "1:14: concurrency: expected a whole number, not null"),
@@ -80,6 +85,52 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "retry: {kinds: tiemout_read}",
             "1:16: retry.kinds[0]: 'tiemout_read' matches no error kind; did you mean 'timeout_read'?",
         ),
+        ("requests: 3", "1:1: requests: unknown key here; did you mean 'bench.requests'?"),
+        (
+            "bench: {guard: {lop: 1}}",
+            "1:17: bench.guard.lop: unknown key; known here: cpu, dropped_ratio, loop_lag_p99",
+        ),
+        ("bench: {arms: []}", "1:15: bench.arms: expected at least 1"),
+        ("bench: {arms: [{}]}", "1:16: bench.arms[0].name: is missing"),
+        (
+            "bench: {arms: [{name: 'a b'}]}",
+            "1:23: bench.arms[0].name: 'a b' does not fit: an arm's name is made of A-Z a-z 0-9 . _ -",
+        ),
+        (
+            "bench: {arms: [{name: a, http_version: 2}]}",
+            '1:40: bench.arms[0].http_version: expected 1.1 or 2, not 2; put it in quotes: "2"',
+        ),
+        ("bench: {arms: [{name: a, client: requets}]}", CLIENTS),
+        ("bench: {matrix: {vus: [1, 0]}}", "1:27: bench.matrix.vus[1]: must be between 1 and 10000, not 0"),
+        (
+            "bench: {warmup: 1.5}",
+            "1:17: bench.warmup: expected a number of requests like 200 or a duration like 5s, not 1.5",
+        ),
+        ("bench: {rate: 5}", "1:15: bench.rate: 5 is no rate; write a rate like 20/s, 30/m or 1/5s"),
+        ("bench: {confidence: 1}", "1:21: bench.confidence: must be at least 0.5 and below 1, not 1"),
+        (
+            "bench: {percentiles: [100]}",
+            "1:23: bench.percentiles[0]: expected a number between 0 and 100 like 99.9, not 100",
+        ),
+        ("bench: {stages: [{rate: 1/s}]}", "1:18: bench.stages[0].for: is missing"),
+        ("thresholds: 5", "1:13: thresholds: expected a mapping (`key: value`), not 5"),
+        (
+            'thresholds: {respons_time.p99: "< 1s"}',
+            "1:32: thresholds.respons_time.p99: names no metric; did you mean 'response_time.p99'?",
+        ),
+        (
+            'thresholds: {"a[vus=1].rat": "> 1/s"}',
+            "1:30: thresholds.a[vus=1].rat: names no metric; did you mean 'rate'?",
+        ),
+        (
+            'thresholds: {response_time.p99: "250ms"}',
+            "1:33: thresholds.response_time.p99: expected a comparison in quotes like \"< 250ms\", not '250ms'",
+        ),
+        (
+            'thresholds: {response_time.p99: "< 250"}',
+            "1:33: thresholds.response_time.p99: '250' has no unit; write a duration like 250ms",
+        ),
+        ('thresholds: {speedup: "> 2s"}', "1:23: thresholds.speedup: '2s' is no plain number, and speedup is one"),
         ("body: {hash: md5}", "1:14: body.hash: expected sha256 or false, not 'md5'"),
         ("request: {params: {a: {b: 1}}}", "1:23: request.params.a[0]: expected text, not a mapping"),
         (
@@ -141,6 +192,67 @@ request: {params: {a: [1, "{url}"], b: true}, headers: {X-N: 5}, idempotent: tru
     assert [value.text for value in model.request.params["a"]] == ["1", "{url}"]
     assert model.request.params["b"][0].text == "true"
     assert model.request.headers["X-N"].text == "5"
+
+
+def test_a_benchmark_of_every_key() -> None:
+    """The keys of a benchmark are read as their types."""
+    model, findings = check(
+        """
+kind: bench
+urls: [http://a/]
+bench:
+  executor: ramping_rate
+  arms:
+    - {name: a, engine: threads, client: httpx, vus: 3, reuse: false, url: http://b/}
+    - {name: b, http_version: "2", streams_per_connection: 100}
+  matrix: {vus: [1, 16], http_version: "1.1"}
+  requests: null
+  duration: 1m
+  warmup: 200
+  rounds: 3
+  order: listed
+  seed: 20261121
+  cooldown: 0
+  baseline: b
+  rate: 30/m
+  stages: [{rate: 100/s, for: 30s}, {rate: 0.5/s, for: 1}]
+  max_vus: 20
+  min_effect: 5%
+  confidence: 0.9
+  percentiles: [50, 99.9]
+  guard: {loop_lag_p99: null, cpu: 0.5, dropped_ratio: 1%}
+thresholds:
+  "a[vus=16,http_version=1.1].speedup": ">= 10"
+  "*.errors.ratio": "< 0.1%"
+  rate: "> 100/s"
+  b.rss_max: "<= 100MB"
+output: [{format: html, path: r.html}, {format: bench_json}, {format: markdown}, {format: csv}]
+"""
+    )
+    assert findings == []
+    assert model is not None
+    bench = model.bench
+    assert bench.arms is not None
+    first, second = bench.arms
+    assert (first.engine, first.client, first.vus, first.reuse, first.url) == (
+        "threads",
+        "httpx",
+        3,
+        False,
+        "http://b/",
+    )
+    assert (second.engine, second.http_version, second.streams_per_connection) == ("async", "2", 100)
+    assert (bench.matrix.vus, bench.matrix.http_version) == ([1, 16], ["1.1"])
+    assert (bench.requests, bench.duration, bench.warmup, type(bench.warmup)) == (None, 60, 200, int)
+    assert (bench.rate, [(stage.rate, stage.for_) for stage in bench.stages]) == (0.5, [(100, 30), (0.5, 1)])
+    assert (bench.min_effect, bench.confidence, bench.percentiles) == (0.05, 0.9, [50, 99.9])
+    assert (bench.guard.loop_lag_p99, bench.guard.cpu, bench.guard.dropped_ratio) == (None, 0.5, 0.01)
+    assert [(limit.arm, limit.metric, limit.operator, limit.bound) for limit in model.thresholds.values()] == [
+        ("a[vus=16,http_version=1.1]", "speedup", ">=", 10),
+        ("*", "errors.ratio", "<", 0.001),
+        ("*", "rate", ">", 100),
+        ("b", "rss_max", "<=", 100_000_000),
+    ]
 
 
 def test_defaults_are_those_of_the_format() -> None:
@@ -205,7 +317,7 @@ def test_json_schema_helps_an_editor() -> None:
         if path.endswith("/properties"):
             for name, value in part.items():
                 assert "description" in value or "$ref" in value or name == "input", f"{path}/{name}"
-    assert schema["properties"]["kind"]["enum"] == ["fetch"]
+    assert schema["properties"]["kind"]["enum"] == ["fetch", "bench"]
     assert schema["$defs"]["Backoff"]["properties"]["jitter"]["enum"] == ["full", "equal", "none"]
     assert set(schema["$defs"]["Request"]["properties"]) == known_keys()["request"]
 
