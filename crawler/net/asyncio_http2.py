@@ -23,7 +23,7 @@ from crawler.net.asyncio_stream import AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening
 from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
-from crawler.net.http2_request import PING_TIMEOUT_S, begin_stream, body_meter, failure_of
+from crawler.net.http2_request import PING_AFTER_S, PING_TIMEOUT_S, begin_stream, body_meter, failure_of
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.stream import AsyncHTTPNetworkStream
@@ -39,7 +39,6 @@ class AsyncioHttp2(asyncio.Protocol):
         "_codec",
         "_exchanges",
         "_flushes",
-        "_has_heard",
         "_is_closed",
         "_is_stale",
         "_loop",
@@ -51,8 +50,10 @@ class AsyncioHttp2(asyncio.Protocol):
         "_room",
         "_sweeper",
         "_transport",
+        "_woken",
         "capacity",
         "deadline",
+        "heard",
         "idle_until",
         "is_gone",
         "key",
@@ -82,7 +83,9 @@ class AsyncioHttp2(asyncio.Protocol):
         self._exchanges: dict[int, Http2Exchange] = {}
         self._ping_deadline = NEVER
         self._flushes = False
-        self._has_heard = True  # whether anything came since the connection was last taken out of idleness
+        self.heard = monotonic()
+        """When anything came last, in monotonic seconds."""
+        self._woken = 0.0  # when the connection, which others had used before, was last taken out of idleness
         self._is_stale = False
         self._is_closed = False
         self._room: asyncio.Future[None] | None = None  # set while the transport is full
@@ -106,9 +109,9 @@ class AsyncioHttp2(asyncio.Protocol):
             self._note_capacity()
             self._pool.release(self)
             raise
-        if not self._exchanges:
-            self._has_heard = self._opening is not None
         exchange = Http2Exchange(self, request, stream, whole, self._opening)
+        if not self._exchanges:
+            self._wake_up(exchange.started)
         self._opening = None
         self._exchanges[stream.stream_id] = exchange
         self._flush_soon()
@@ -120,6 +123,12 @@ class AsyncioHttp2(asyncio.Protocol):
                 return exchange.upload(AsyncOver(iter((body[taken:],))), None)
         exchange.expect_by("read")
         return exchange.future
+
+    def _wake_up(self, now: float) -> None:
+        """The first exchange after idleness: from now on the peer shall be heard of."""
+        if self._opening is None:
+            self._woken = now
+        self.watch(now + PING_AFTER_S)
 
     def cancel(self, request: Request) -> None:
         """See `Connection.cancel`: the stream is reset, the connection goes on."""
@@ -143,7 +152,7 @@ class AsyncioHttp2(asyncio.Protocol):
     def expire(self) -> None:
         """Called by the sweeper: fail what is late. A peer that was silent must answer a PING before it gets more."""
         now = monotonic()
-        if self._ping_deadline <= now:
+        if self._is_lost(now):
             self._close(ReadError(f"{self.key} did not answer a PING.", kind="timeout_read"))
             return
         for exchange in list(self._exchanges.values()):
@@ -151,18 +160,40 @@ class AsyncioHttp2(asyncio.Protocol):
                 doing = "reading from" if exchange.phase == "read" else "writing to"
                 self.reset(exchange)
                 exchange.fail(timed_out(exchange.request, exchange.phase, f"{doing} {self.key}"))
-                if self._ping_deadline == NEVER:
-                    self._codec.ping()
-                    self._ping_deadline = now + PING_TIMEOUT_S
+                self._ask(now)
+        if self._exchanges and self._silent_since + PING_AFTER_S <= now:
+            self._ask(now)
         self._note_capacity()
-        self.deadline = min([exchange.deadline for exchange in self._exchanges.values()] + [self._ping_deadline])
+        self.deadline = self._next_deadline()
         self.watch(self.deadline)
+
+    @property
+    def _silent_since(self) -> float:
+        return max(self.heard, self._woken)
+
+    def _is_lost(self, now: float) -> bool:
+        """Whether a PING stays unanswered; while bytes come for somebody, the answer may be queued behind them."""
+        if self._exchanges and self._ping_deadline != NEVER:
+            self._ping_deadline = max(self._ping_deadline, self.heard + PING_TIMEOUT_S)
+        return self._ping_deadline <= now
+
+    def _ask(self, now: float) -> None:
+        if self._ping_deadline == NEVER:
+            self._codec.ping()
+            self._ping_deadline = now + PING_TIMEOUT_S
+            self._flush_soon()
+
+    def _next_deadline(self) -> float:
+        deadline = min([exchange.deadline for exchange in self._exchanges.values()] + [self._ping_deadline])
+        if self._exchanges and self._ping_deadline == NEVER:
+            deadline = min(deadline, self._silent_since + PING_AFTER_S)
+        return deadline
 
     # --- what the event loop calls ---
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the peer."""
-        self._has_heard = True
+        self.heard = monotonic()
         try:
             self._codec.feed(data)
         except RemoteProtocolError as exc:
@@ -175,7 +206,7 @@ class AsyncioHttp2(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The peer has finished sending; the transport closes itself on return."""
-        self._is_stale = not self._has_heard
+        self._is_stale = self.heard < self._woken
         self._codec.feed_eof()
         self._tell_news()
         self._close(None)
@@ -183,7 +214,8 @@ class AsyncioHttp2(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed."""
         self.resume_writing()
-        self._is_stale = self._is_stale or not (self._has_heard or self._is_closed)
+        if not self._is_closed:
+            self._is_stale = self.heard < self._woken
         self._codec.feed_eof()
         self._tell_news()
         self._close(ReadError(f"The connection to {self.key} broke: {exc}"))
@@ -224,16 +256,24 @@ class AsyncioHttp2(asyncio.Protocol):
         """Give up the stream of `exchange`, and its place in the pool."""
         self._codec.reset(exchange.stream)
         self._flush_soon()
-        self.ended(exchange)
-        self._note_capacity()
+        self._leave(exchange, is_place_free=False)
 
     def ended(self, exchange: Http2Exchange) -> None:
         """The stream of `exchange` is at its end: its place in the pool is free."""
+        if exchange.stream.is_sending:  # the answer came first: the rest of the body is not wanted
+            self._codec.reset(exchange.stream, ErrorCode.NO_ERROR)
+            self._flush_soon()
+            self._leave(exchange, is_place_free=False)
+        else:
+            self._leave(exchange, is_place_free=not self._codec.is_draining)
+
+    def _leave(self, exchange: Http2Exchange, *, is_place_free: bool) -> None:
+        """Give the place in the pool back; what the connection can carry goes first, lest it be given away at once.
+
+        The place of a stream that we have reset is free only when the peer is known to have heard it.
+        """
         if self._exchanges.pop(exchange.stream.stream_id, None) is not None:
-            if exchange.stream.is_sending:  # the answer came first: the rest of the body is not wanted
-                self._codec.reset(exchange.stream, ErrorCode.NO_ERROR)
-                self._flush_soon()
-            if self._codec.is_draining:  # first, so that nobody is given the place that became free
+            if not is_place_free:
                 self._note_capacity()
             self._pool.release(self)
 
@@ -324,12 +364,12 @@ class Http2Exchange:
         "_room",
         "_sent",
         "_size_limit",
-        "_started",
         "_whole",
         "deadline",
         "future",
         "phase",
         "request",
+        "started",
         "stream",
     )
 
@@ -352,7 +392,7 @@ class Http2Exchange:
         self._body: StreamedBody | None = None
         self._room: asyncio.Future[None] | None = None
         self._first_byte = 0.0
-        self._started = self._sent = monotonic()
+        self.started = self._sent = monotonic()
         self.deadline = NEVER
         self.phase: Phase = "read"
         self.future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -420,7 +460,7 @@ class Http2Exchange:
         """The stream has changed: head, body, end, error, or room to send."""
         stream = self.stream
         if not self._first_byte and stream.status:
-            self._first_byte = monotonic()
+            self._first_byte = self._connection.heard
         self._wake_upload()
         pieces, stream.body = stream.body, []
         if self._size_limit is not None and not self._is_within(self._size_limit, pieces):
@@ -465,9 +505,9 @@ class Http2Exchange:
     def _deliver_whole(self, pieces: list[bytes]) -> None:
         pieces = self._pieces + pieces if self._pieces else pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        now = monotonic()
-        response = self._response(body, self._timing(now))
-        response.ended = now
+        ended = self._connection.heard
+        response = self._response(body, self._timing(ended))
+        response.ended = ended
         self.deadline = NEVER
         self._connection.ended(self)
         if not self.future.done():
@@ -487,14 +527,14 @@ class Http2Exchange:
         stream = self.stream
         extensions = self._connection.extensions(self, timing)
         response = Response.from_wire(stream.status, stream.headers, body, extensions, self.request)
-        response.started = self._started
+        response.started = self.started
         return response
 
     def _timing(self, ended: float) -> Timing:
         first_byte = self._first_byte
         return Timing(
             self._opening,
-            self._sent - self._started,
+            self._sent - self.started,
             max(0.0, first_byte - self._sent),
             ended - first_byte if ended else 0.0,
             self._connection.number,

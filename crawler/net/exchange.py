@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from crawler.errors import NetworkError, RemoteProtocolError, UnsupportedProtocol
 from crawler.models import Request, Response
 from crawler.models.retry import IDEMPOTENT_METHODS
+from crawler.net.deadlines import deadline_of, timed_out
 from crawler.net.http2_request import Unprocessed, Unsent
 from crawler.net.pool import Pool
 from crawler.net.route import Route, origin_of
 
 MAX_ATTEMPTS = 20  # of one request; a peer that refuses that many refuses for good
+FIRST_PAUSE_S = 0.01  # before the third attempt, doubling with each further one up to
+LAST_PAUSE_S = 1.0
 
 
 async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> Response:
@@ -17,7 +22,9 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
 
     A kept-alive connection may be closed by the server at the moment it is used again. Where no byte of an answer came
     and the request may be repeated, it is sent once more, on another connection. So is, whatever its method, one of
-    which an HTTP/2 peer says that it did nothing for it.
+    which an HTTP/2 peer says that it did nothing for it: at once the first time, as most often the connection was just
+    going away or had just learnt how many requests it may carry, and then, as from a full pool, with pauses and until
+    the pool timeout.
 
     Args:
         whole: Give the response with its whole body; otherwise as soon as its head is there.
@@ -31,6 +38,7 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
         raise _unsupported(request)
     key = route.key(origin_of(request))
     attempts = 0
+    patience = 0.0
     while True:
         attempts += 1
         connection = pool.take(key)
@@ -48,9 +56,26 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
             is_possible = request.can_replay or isinstance(exc, Unsent)
             if not (may_repeat and is_possible and attempts < MAX_ATTEMPTS):
                 raise
+            if attempts == 1:
+                patience = deadline_of(request, "pool")
+            else:
+                await _pause(pool, request, attempts, patience, exc)
         except BaseException:  # also cancellation: a connection in mid-exchange is never used again
             connection.cancel(request)
             raise
+
+
+async def _pause(pool: Pool, request: Request, attempts: int, patience: float, refusal: Exception) -> None:
+    """Wait before `request` is sent once more.
+
+    Raises:
+        PoolTimeout, TotalTimeout: `patience`, in monotonic seconds, is over.
+    """
+    now = monotonic()
+    if patience <= now:
+        raise timed_out(request, "pool", f"the peer took no request: {refusal}") from refusal
+    pause_s = min(FIRST_PAUSE_S * 2 ** (attempts - 2), LAST_PAUSE_S)
+    await pool.connector.event().wait(min(now + pause_s, patience))
 
 
 def _unsupported(request: Request) -> UnsupportedProtocol:

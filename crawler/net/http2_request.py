@@ -8,8 +8,14 @@ from crawler.errors import RemoteProtocolError
 from crawler.models import BodyMeter, Request
 from crawler.wire import Http2Connection, Http2Stream
 
+PING_AFTER_S: Final = 20.0
+"""How long a peer on whom requests wait may say nothing at all before it is asked whether it is there.
+
+A request's read timeout is mostly shorter. This is for those that wait for long, or without limit, over a connection
+that has silently gone."""
+
 PING_TIMEOUT_S: Final = 5.0
-"""How long a peer that let a request time out has for showing that it is there."""
+"""How long a peer that was asked, after such silence or after a request timed out, has for showing that it is there."""
 
 
 class Unprocessed(RemoteProtocolError):

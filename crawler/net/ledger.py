@@ -224,8 +224,8 @@ class Ledger(Generic[C]):
     def resize(self, connection: C, capacity: int, now: float) -> None:
         """The peer changed how many exchanges a shared connection may carry at once; 0 after GOAWAY."""
         connection.capacity = capacity
-        if connection.is_gone:
-            return
+        if connection.is_gone or not (connection.leased or connection in self._idle):
+            return  # dead already, or its dial has not come to `opened` yet (HTTP/2 servers speak first)
         if connection.leased >= capacity:
             self._unready(connection)
         else:

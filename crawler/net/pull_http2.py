@@ -29,7 +29,7 @@ from crawler.models.content import AsyncOver
 from crawler.net.connect import Opening
 from crawler.net.deadlines import NEVER, timed_out
 from crawler.net.duplex import SharedStream, duplex
-from crawler.net.http2_request import PING_TIMEOUT_S, Unsent, begin_stream, body_meter
+from crawler.net.http2_request import PING_AFTER_S, PING_TIMEOUT_S, Unsent, begin_stream, body_meter
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.pull_exchange import PulledExchange
@@ -46,7 +46,7 @@ class PullHttp2:
     __slots__ = (
         "_codec",
         "_exchanges",
-        "_has_heard",
+        "_heard",
         "_holder",
         "_is_closed",
         "_is_stale",
@@ -58,6 +58,7 @@ class PullHttp2:
         "_pool",
         "_readiness",
         "_wire",
+        "_woken",
         "capacity",
         "idle_until",
         "is_gone",
@@ -91,7 +92,8 @@ class PullHttp2:
         self._holder: PulledExchange | None = None  # who waits for the socket
         self._ping_deadline = NEVER
         self._owed = 0  # leases that have ended and that the pool does not know of yet
-        self._has_heard = True  # whether anything came since the connection was last taken out of idleness
+        self._heard = monotonic()  # when anything came last
+        self._woken = 0.0  # when the connection, which others had used before, was last taken out of idleness
         self._is_stale = False
         self._is_closed = False
         self._lock = threading.Lock()
@@ -273,7 +275,8 @@ class PullHttp2:
         with self:
             has_come = self._receive()
             wants_write = self._wire.wants_write
-            deadline = min(exchange.deadline, self._ping_deadline)
+            asks_at = self._silent_since + PING_AFTER_S if self._ping_deadline == NEVER else self._ping_deadline
+            deadline = min(exchange.deadline, asks_at)
         self._settle()
         if not has_come:
             await self._readiness.wait(wants_write, deadline)
@@ -328,8 +331,8 @@ class PullHttp2:
         if self._is_closed:
             raise Unsent("The HTTP/2 connection was closed just now.", kind="connection_lost")
         stream = begin_stream(self._codec, request, end=ends)
-        if not self._exchanges:
-            self._has_heard = self._opening is not None
+        if not self._exchanges and self._opening is None:
+            self._woken = monotonic()
         exchange = PulledExchange(self, request, stream, whole, meter, self._opening)
         self._opening = None
         self._exchanges[stream.stream_id] = exchange
@@ -348,14 +351,14 @@ class PullHttp2:
             if not data:
                 self._on_eof()
                 return True
-            self._has_heard = True
+            self._heard = monotonic()
             self._codec.feed(data)
         except RemoteProtocolError as exc:
             self._tell_news()
             self._close(exc)
             return True
         except NetworkError as exc:
-            self._is_stale = not self._has_heard
+            self._is_stale = self._heard < self._woken
             self._close(exc)
             return True
         self._tell_news()
@@ -366,7 +369,7 @@ class PullHttp2:
         return True
 
     def _on_eof(self) -> None:
-        self._is_stale = not self._has_heard
+        self._is_stale = self._heard < self._woken
         self._codec.feed_eof()
         self._tell_news()
         self._close(None)
@@ -402,27 +405,46 @@ class PullHttp2:
         """What the peer said before it closed still counts: an early answer, or a GOAWAY."""
         try:
             while not self._is_closed and (data := self._wire.take()):
-                self._has_heard = True
+                self._heard = monotonic()
                 self._codec.feed(data)
                 self._tell_news()
         except (NetworkError, RemoteProtocolError):
             pass
         self._tell_news()
-        self._is_stale = not self._has_heard
+        self._is_stale = self._heard < self._woken
         self._close(error)
 
     def _expire(self, exchange: PulledExchange) -> None:
         """`exchange` is late; before the peer gets another request it must show that it is there, by its PONG."""
         self.reset(exchange)
         if self._ping_deadline == NEVER:
-            self._codec.ping()
-            self._ping_deadline = monotonic() + PING_TIMEOUT_S
+            self._ask()
             if self._holder is not None:
                 self._readiness.wake()  # it shall heed the new deadline
         self._flush()
 
+    def _ask(self) -> None:
+        self._codec.ping()
+        self._ping_deadline = monotonic() + PING_TIMEOUT_S
+
+    @property
+    def _silent_since(self) -> float:
+        return max(self._heard, self._woken)
+
     def _check_ping(self) -> None:
-        if self._ping_deadline != NEVER and self._ping_deadline <= monotonic():
+        """Ask a peer that has been silent for long; close where no answer came to that.
+
+        While bytes come for somebody, the answer may be queued behind them.
+        """
+        now = monotonic()
+        if self._ping_deadline == NEVER:
+            if self._exchanges and self._silent_since + PING_AFTER_S <= now:
+                self._ask()
+                self._flush()
+            return
+        if self._exchanges:
+            self._ping_deadline = max(self._ping_deadline, self._heard + PING_TIMEOUT_S)
+        if self._ping_deadline <= now:
             self._close(ReadError(f"{self.key} did not answer a PING.", kind="timeout_read"))
 
     def _close(self, error: TransportError | None) -> None:

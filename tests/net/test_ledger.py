@@ -282,6 +282,20 @@ def test_less_capacity_keeps_those_who_are_in() -> None:
     assert guest.grant is line
 
 
+def test_what_a_peer_says_before_its_connection_is_in_the_books() -> None:
+    """An HTTP/2 server may tell its limit first of all: nobody is let in before the one who dialled."""
+    ledger = books()
+    assert ledger.lease(A, 0.0, may_share=True) is DIAL
+    guest = Guest(A, may_share=True)
+    ledger.enqueue(guest)
+    line = Line(A, 100)
+    ledger.resize(line, 10, 0.0)
+    ledger.opened(line, is_shared=True)
+
+    assert guest.grant is line
+    assert line.leased == 2
+
+
 def test_a_connection_without_capacity_can_make_room() -> None:
     """After GOAWAY the last exchange ends: the connection is of no use, and must not hold its place for ever."""
     ledger = books(1)

@@ -93,6 +93,7 @@ class Seen:
         resets: Error codes of streams that were given up.
         credit: Window given back, by stream; 0 for that of the connection.
         pings: How many it has sent.
+        is_settled: Whether it has acknowledged our SETTINGS.
         goaway: The error code of its last words, -1 if it has said none.
     """
 
@@ -102,6 +103,7 @@ class Seen:
     resets: dict[int, int] = field(default_factory=dict)
     credit: dict[int, int] = field(default_factory=dict)
     pings: int = 0
+    is_settled: bool = False
     goaway: int = -1
 
 
@@ -198,7 +200,9 @@ class FramePeer:
             seen.credit[stream_id] = seen.credit.get(stream_id, 0) + int.from_bytes(payload, "big")
         elif kind == GOAWAY:
             seen.goaway = int.from_bytes(payload[4:8], "big")
-        elif kind == SETTINGS and not flags & ACK and self.answers_settings:
+        elif kind == SETTINGS and flags & ACK:
+            seen.is_settled = True
+        elif kind == SETTINGS and self.answers_settings:
             self.send(frame(SETTINGS, ACK, 0))
         elif kind == PING and not flags & ACK:
             seen.pings += 1
