@@ -55,6 +55,7 @@ class AsyncioHttp1(asyncio.Protocol):
         "_body",
         "_counted",
         "_drained",
+        "_extensions",
         "_first_byte",
         "_future",
         "_is_closed",
@@ -79,7 +80,7 @@ class AsyncioHttp1(asyncio.Protocol):
         "_whole",
         "capacity",
         "deadline",
-        "idle_until",
+        "idle_since",
         "is_gone",
         "key",
         "leased",
@@ -92,7 +93,7 @@ class AsyncioHttp1(asyncio.Protocol):
         self.key = key
         self.capacity = 1
         self.leased = 0
-        self.idle_until = NEVER
+        self.idle_since = 0.0
         self.is_gone = False
         self.number = next(connection_numbers)
         self.deadline = NEVER
@@ -115,6 +116,7 @@ class AsyncioHttp1(asyncio.Protocol):
         self._request: Request | None = None
         self._future: asyncio.Future[Response] | None = None
         self._body: StreamedBody | None = None
+        self._extensions: dict[str, Any] = {}  # of the last response whose body streamed
         self._whole = True
         self._is_sending = False
         self._phase: Phase = "read"
@@ -301,6 +303,8 @@ class AsyncioHttp1(asyncio.Protocol):
             self._hand_to_user(request, future)
             return
         response = self._response(request, body, self._timing(now), now)
+        if reader.trailers:
+            response.extensions["trailers"] = reader.trailers
         self._end_exchange()
         if future is not None and not future.done():
             future.set_result(response)
@@ -314,6 +318,7 @@ class AsyncioHttp1(asyncio.Protocol):
         body = self._body = StreamedBody(self, timing, self._first_byte)
         self.deadline = NEVER  # from here on it is the reader of the body who waits
         response = self._response(request, body, timing, 0.0)
+        self._extensions = response.extensions
         self._pass_on(body)
         if future is not None and not future.done():
             future.set_result(response)
@@ -358,6 +363,8 @@ class AsyncioHttp1(asyncio.Protocol):
         if reader.is_complete:
             if body.size > HIGH_WATER:  # it came all the same: the next response must not find the transport paused
                 self._transport.resume_reading()
+            if reader.trailers:
+                self._extensions["trailers"] = reader.trailers
             self._end_exchange()
             body.finish(pieces)
             return

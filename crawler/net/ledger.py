@@ -42,6 +42,7 @@ WAIT: Final = Verdict.WAIT
 
 NO_LIMIT: Final = float("inf")
 EXPIRES_NOTHING: Final = float("-inf")  # as `now`: what was freed a moment ago is not checked for age again
+IDLE_GRACE_S: Final = 1.0  # how long idle connections beyond the limit are kept for those who ask next
 MAX_PLAIN: Final = 10_000  # origins remembered as HTTP/1.1; a forgotten one costs one wait for a handshake
 
 
@@ -52,14 +53,14 @@ class Leasable(Protocol):
         key: The origin (or proxy) it leads to.
         capacity: Exchanges it may carry at once: 1 for HTTP/1.1, the peer's limit for HTTP/2.
         leased: Exchanges under way on it.
-        idle_until: Monotonic seconds; an idle connection is not handed out from then on.
+        idle_since: Monotonic seconds; when it last became idle.
         is_gone: It is no longer in the books.
     """
 
     key: Origin
     capacity: int
     leased: int
-    idle_until: float
+    idle_since: float
     is_gone: bool
 
 
@@ -99,6 +100,7 @@ class Ledger(Generic[C]):
         "_ready",
         "count",
         "doomed",
+        "has_excess",
         "keepalive_s",
         "max_connections",
         "max_idle",
@@ -112,6 +114,8 @@ class Ledger(Generic[C]):
         """Connections open or being opened."""
         self.doomed: list[C] = []
         """Connections given up: the network closes them."""
+        self.has_excess = False
+        """Whether the last `trim` left idle connections beyond the limit, for a later one to give up."""
         self._ready: dict[Origin, dict[C, None]] = {}  # those that can take an exchange, last used last
         self._idle: OrderedDict[C, None] = OrderedDict()  # those that carry none, longest unused first
         self._queue: OrderedDict[Waiter, None] = OrderedDict()  # not a dict: popping a dict's front is O(n)
@@ -137,7 +141,7 @@ class Ledger(Generic[C]):
         while ready:
             connection, _ = ready.popitem()  # the one used last; an empty dict stays until its last connection goes
             if not connection.leased:
-                if connection.idle_until <= now:
+                if now - connection.idle_since >= self.keepalive_s:
                     self._give_up(connection)
                     continue
                 del self._idle[connection]
@@ -212,7 +216,22 @@ class Ledger(Generic[C]):
         if self._queue:
             self._serve()
         if len(self._idle) > self.max_idle:
-            self._give_up(next(iter(self._idle)))
+            self.trim(now)
+
+    def trim(self, now: float) -> None:
+        """Give up idle connections beyond `max_idle` which have been idle for a while, longest unused first.
+
+        At once it would be wrong: the answers to many requests come in one turn of an event loop, before those who ask
+        next have had theirs. (64 at once with 20 allowed: 14,000 connections opened in a run instead of 64.)
+        """
+        grace = IDLE_GRACE_S if self.max_idle else 0.0
+        while len(self._idle) > self.max_idle:
+            oldest = next(iter(self._idle))
+            if now - oldest.idle_since < grace:
+                self.has_excess = True
+                return
+            self._give_up(oldest)
+        self.has_excess = False
 
     def discard(self, connection: C) -> None:
         """`connection` is closed or must be; it is never handed out again. Safe to call twice."""
@@ -246,7 +265,7 @@ class Ledger(Generic[C]):
                 ready = self._ready[connection.key] = {}
             ready[connection] = None
         if not connection.leased:  # even if its capacity is 0: it may have to make room for others
-            connection.idle_until = now + self.keepalive_s
+            connection.idle_since = now
             self._idle[connection] = None
 
     def _unready(self, connection: C) -> None:

@@ -19,6 +19,7 @@ from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.blocking import BlockingEvent
 from crawler.net.blocking_stream import BlockingDialer
 from crawler.net.connect import Dialer, open_connection
+from crawler.net.ledger import IDLE_GRACE_S
 from crawler.net.pool import Connection, Event, Pool
 from crawler.net.pull_body import AsyncBody, BlockingBody
 from crawler.net.pull_http1 import PullHttp1
@@ -42,6 +43,7 @@ class AsyncioConnector:
         self._dialer = AsyncioDialer(loop, cache)
         self._loop = loop
         self._sweeper: Sweeper | None = None
+        self._trimming: asyncio.TimerHandle | None = None
 
     def may_share(self, key: Origin) -> bool:
         """See `Connector.may_share`."""
@@ -59,6 +61,17 @@ class AsyncioConnector:
         assert isinstance(opening.stream, AsyncioStream)
         kind = AsyncioHttp2 if opening.protocol == "h2" else AsyncioHttp1
         return kind(pool, key, opening, opening.stream, self._sweeper)
+
+    def trim_later(self, pool: Pool) -> None:
+        """See `Connector.trim_later`."""
+        if self._trimming is None:
+            self._trimming = self._loop.call_later(IDLE_GRACE_S, self._trim, pool)
+
+    def _trim(self, pool: Pool) -> None:
+        self._trimming = None
+        pool.trim()
+        if pool.ledger.has_excess:
+            self.trim_later(pool)
 
 
 class PullConnector:
@@ -83,6 +96,9 @@ class PullConnector:
         assert opening.stream is not None
         kind = PullHttp2 if opening.protocol == "h2" else PullHttp1
         return kind(pool, key, opening, opening.stream, self._world)
+
+    def trim_later(self, pool: Pool) -> None:
+        """See `Connector.trim_later`; there is no timer here."""
 
 
 class BlockingNetwork:

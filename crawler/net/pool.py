@@ -77,6 +77,13 @@ class Connector(Protocol):
         """Open a connection to `key`, ready for use."""
         ...
 
+    def trim_later(self, pool: Pool) -> None:
+        """Call `pool.trim()` when the excess of idle connections has had its moment, if this world has timers.
+
+        Without one, the next release does it.
+        """
+        ...
+
 
 class PoolWaiter:
     """A request in the pool's queue."""
@@ -147,6 +154,14 @@ class Pool:
             self.ledger.release(connection, monotonic())
         if self.ledger.doomed:
             self._close_doomed()
+        if self.ledger.has_excess:
+            self.connector.trim_later(self)
+
+    def trim(self) -> None:
+        """Close idle connections beyond the limit that nobody wanted for a moment."""
+        with self.lock:
+            self.ledger.trim(monotonic())
+        self._close_doomed()
 
     def discard(self, connection: Connection) -> None:
         """`connection` is closed, or about to be."""

@@ -37,6 +37,7 @@ class PullHttp1:
     """One HTTP/1.1 connection."""
 
     __slots__ = (
+        "_extensions",
         "_first_byte",
         "_is_closed",
         "_is_sending",
@@ -54,7 +55,7 @@ class PullHttp1:
         "_stream",
         "_world",
         "capacity",
-        "idle_until",
+        "idle_since",
         "is_gone",
         "key",
         "leased",
@@ -67,7 +68,7 @@ class PullHttp1:
         self.key = key
         self.capacity = 1
         self.leased = 0
-        self.idle_until = NEVER
+        self.idle_since = 0.0
         self.is_gone = False
         self.number = next(connection_numbers)
         forwarded = opening.route.forwards and opening.origin.scheme == "http"
@@ -82,6 +83,7 @@ class PullHttp1:
         self._is_closed = False
         self._must_close = False  # the request asked the server to close after its answer
         self._request: Request | None = None
+        self._extensions: dict[str, Any] = {}  # of the last response whose body streamed
         self._is_sending = False
         self._size_limit: int | None = None
         self._received = 0
@@ -114,7 +116,9 @@ class PullHttp1:
             # The body of a redirect may be endless, and is of little use: its end is not waited for.
             return await self._whole_response(request)
         body = Http1Body(self, request)
-        return self._response(request, self._world.body(body), body.timing)
+        response = self._response(request, self._world.body(body), body.timing)
+        self._extensions = response.extensions
+        return response
 
     def cancel(self, request: Request) -> None:
         """See `Connection.cancel`."""
@@ -212,6 +216,8 @@ class PullHttp1:
         timing.receive = ended - self._first_byte
         response = self._response(request, pieces[0] if len(pieces) == 1 else b"".join(pieces), timing)
         response.ended = ended
+        if reader.trailers:
+            response.extensions["trailers"] = reader.trailers
         self._end_exchange()
         return response
 
@@ -230,6 +236,8 @@ class PullHttp1:
             raise
         pieces, reader.body = reader.body, []
         if reader.is_complete:
+            if reader.trailers:
+                self._extensions["trailers"] = reader.trailers
             self._end_exchange()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

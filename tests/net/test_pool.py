@@ -23,7 +23,7 @@ class Line:
         self.key = key
         self.capacity = 1
         self.leased = 0
-        self.idle_until = 0.0
+        self.idle_since = 0.0
         self.is_gone = False
         self.is_dead = False
         self.is_aborted = False
@@ -62,6 +62,9 @@ class Connector:
     def event(self) -> BlockingEvent:
         """An event between threads."""
         return BlockingEvent()
+
+    def trim_later(self, pool: Pool) -> None:
+        """No timer."""
 
     def connect(self, pool: Pool, key: Origin, request: Request) -> Done[Connection]:
         """A new line."""
