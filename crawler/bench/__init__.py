@@ -1,5 +1,6 @@
 """Benchmarks of client strategies: arms side by side, in rounds, with intervals and guards."""
 
+from crawler.bench.errors import BenchError
 from crawler.bench.live import LiveStats
 from crawler.bench.plan import TLS, Arm, BenchPlan, Executor, Guard, PlanError, RequestSpec, Stage
 from crawler.bench.result import (
@@ -19,6 +20,7 @@ from crawler.bench.result import (
     Target,
     Verdict,
 )
+from crawler.bench.run import BenchRun
 
 __all__ = [
     "PHASES",
@@ -26,8 +28,10 @@ __all__ = [
     "TLS",
     "Arm",
     "ArmResult",
+    "BenchError",
     "BenchPlan",
     "BenchResult",
+    "BenchRun",
     "Distribution",
     "Dropped",
     "Environment",

@@ -114,7 +114,7 @@ class Finding:
 
     Attributes:
         guard: `loop_lag_p99`, `cpu` or `dropped_ratio`.
-        value, limit: What was measured (median over rounds), and what was allowed.
+        value, limit: What was measured, and what was allowed.
         message: One sentence for people.
     """
 
@@ -180,7 +180,7 @@ class ArmResult:
         phases: Phase → distribution, for clients that tell them (`crawler`); a phase that never took time is absent.
         cpu_per_request: CPU seconds of the client. cpu: CPU seconds per second.
         rss_max: Peak resident bytes of any round. rss_start: Before the load, client loaded.
-        loop_lag_p99: Median over rounds, seconds.
+        loop_lag_p99: Lateness of the client's timers over all rounds, seconds; `None` for `sync`.
         client_limited: A guard was hit, see `findings`: the client was measured rather than the server.
         versions: Of the client library, and what else it runs on.
     """

@@ -1,0 +1,274 @@
+"""What is said about a result, in words and cells: the terminal, Markdown and HTML show the same.
+
+    BenchResult ─▶ view() ─▶ View ─▶ report_text, report_markdown, report_html
+
+Names and URLs in it came from a job file; each writer escapes them for its own format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from crawler.bench import report_units as units
+from crawler.bench.plan import MIN_ROUNDS
+from crawler.bench.result import ArmResult, BenchResult
+from crawler.bench.thresholds import Breach
+
+CLOSED_NOTE: Final = (
+    "Closed load: each virtual user waits for an answer before it asks again, so a server that stalls is asked less "
+    "often while it stalls, and the slow answers are under-counted (coordinated omission). Use an open executor "
+    "(constant_rate) for questions about latency."
+)
+OPEN_NOTE: Final = (
+    "Open load: response times count from the instant a request was due, not from when it was sent, so a stall counts "
+    "for every request that had to wait behind it (no coordinated omission)."
+)
+
+_VERDICTS: Final = {
+    "baseline": "baseline",
+    "client_limited": "client limited",
+    "too_few_rounds": "too few rounds",
+    "no_data": "no data",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: the first column is text, the others are numbers unless `left` names them."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: frozenset[int] = frozenset({0})
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A result in words.
+
+    Attributes:
+        title: Name of the benchmark.
+        headline: Who was faster than the baseline, one sentence each.
+        about: Label and text: target, load, rounds, machine.
+        arms: The main table: rate, speed-up and latency of each arm.
+        costs: CPU and memory of the client, lag, bytes.
+        percentiles: All of them, of the response times.
+        errors: Each kind with its arm; empty without errors.
+        notes: What to know before believing it: coordinated omission, guards, too few rounds, an early end.
+        breaches: Thresholds that do not hold.
+        is_partial: It was ended early.
+    """
+
+    title: str
+    headline: tuple[str, ...]
+    about: tuple[tuple[str, str], ...]
+    arms: Table
+    costs: Table
+    percentiles: Table
+    errors: Table
+    notes: tuple[str, ...]
+    breaches: tuple[str, ...]
+    is_partial: bool
+
+
+def view(result: BenchResult, breaches: Sequence[Breach] = ()) -> View:
+    """Choose what is said of a result, and how."""
+    partial = is_partial(result)
+    return View(
+        title=result.name,
+        headline=tuple(_sentence(arm) for arm in result.arms if arm.speedup.verdict not in ("baseline", "no_data")),
+        about=_about(result),
+        arms=_arm_table(result),
+        costs=_cost_table(result),
+        percentiles=_percentile_table(result),
+        errors=_error_table(result),
+        notes=tuple(_notes(result, partial)),
+        breaches=tuple(_breach(breach) for breach in breaches),
+        is_partial=partial,
+    )
+
+
+def is_partial(result: BenchResult) -> bool:
+    """Whether an arm has fewer rounds than were planned."""
+    return any(len(arm.rounds) < result.rounds for arm in result.arms)
+
+
+def verdict(arm: ArmResult) -> str:
+    """The verdict in words."""
+    return _VERDICTS.get(arm.speedup.verdict, arm.speedup.verdict)
+
+
+def is_open(result: BenchResult) -> bool:
+    """Whether requests started by a timetable."""
+    return result.executor.get("kind") != "closed"
+
+
+def _sentence(arm: ArmResult) -> str:
+    speed = arm.speedup
+    interval = units.times_range(speed.low, speed.high)
+    against = f"{speed.baseline}: {units.times(speed.ratio)} ({interval})"
+    match speed.verdict:
+        case "faster" | "slower":
+            return f"{arm.name} is {speed.verdict} than {against}"
+        case "no difference":
+            return f"{arm.name}: no difference to {against}"
+        case "client_limited":
+            return f"{arm.name}: no verdict against {against}; the client was the limit"
+        case _:
+            return f"{arm.name}: no verdict against {against}; {verdict(arm)}"
+
+
+def _about(result: BenchResult) -> tuple[tuple[str, str], ...]:
+    machine = result.environment
+    urls = list(result.target.urls)
+    shown = ", ".join(urls[:3]) + (f" and {units.count(len(urls) - 3)} more" if len(urls) > 3 else "")
+    load = f", load average {machine.load_average:.2f} before" if machine.load_average is not None else ""
+    percent = f"{100 * result.confidence:g} %"
+    return (
+        ("target", f"{result.target.method} {shown}"),
+        ("load", _load(result)),
+        ("rounds", f"{result.rounds} of each arm, seed {result.seed}; medians with {percent} intervals over rounds"),
+        ("when", _period(result)),
+        ("machine", f"{machine.cpu}, {units.count(machine.cores)} cores, {machine.platform}, {machine.kernel}{load}"),
+        ("software", f"crawler {machine.crawler}, {machine.implementation} {machine.python}, {machine.event_loop}"),
+    )
+
+
+def _load(result: BenchResult) -> str:
+    executor = result.executor
+    kind = str(executor.get("kind"))
+    if executor.get("requests"):
+        return f"{kind}, {units.count(int(executor['requests']))} requests per round"
+    if executor.get("stages"):
+        legs = ", ".join(f"{leg['rate']:g}/s in {units.time(leg['duration'])}" for leg in executor["stages"])
+        return f"{kind}: {legs}; at most {executor['max_vus']} in flight"
+    seconds = units.time(executor.get("duration"))
+    if executor.get("rate"):
+        return f"{kind}: {executor['rate']:g}/s for {seconds} per round, at most {executor['max_vus']} in flight"
+    return f"{kind}, {seconds} per round"
+
+
+def _period(result: BenchResult) -> str:
+    start, end = (datetime.fromisoformat(text) for text in (result.started_at, result.finished_at))
+    return f"{start:%Y-%m-%d %H:%M:%S} UTC, took {units.time(max(0.0, (end - start).total_seconds()))}"
+
+
+def _arm_table(result: BenchResult) -> Table:
+    rows = tuple(
+        (
+            arm.name,
+            units.rate(arm.rate.median),
+            units.rate_range(arm.rate.low, arm.rate.high),
+            units.times(arm.speedup.ratio),
+            units.times_range(arm.speedup.low, arm.speedup.high),
+            verdict(arm),
+            units.time(arm.response_time.percentiles.get("p50")),
+            units.time(arm.response_time.percentiles.get("p99")),
+            f"{units.count(arm.errors.count)} ({units.share(arm.errors.ratio)})" if arm.errors.count else "0",
+        )
+        for arm in result.arms
+    )
+    head = ("arm", "rate", "interval", "speed-up", "interval", "verdict", "p50", "p99", "errors")
+    return Table(head, rows, frozenset({0, 5}))
+
+
+def _cost_table(result: BenchResult) -> Table:
+    opened = is_open(result)
+    head = (
+        "arm",
+        "engine",
+        "client",
+        "HTTP",
+        "vus",
+        "requests",
+        "CPU per request",
+        "CPU",
+        "peak memory",
+        "loop lag p99",
+    )
+    rows = tuple(
+        (
+            arm.name,
+            arm.engine + ("" if arm.reuse else ", no reuse"),
+            _client(arm),
+            arm.http_version,
+            str(arm.vus) if not opened else str(result.executor.get("max_vus", "")),
+            units.count(arm.requests),
+            units.time(arm.cpu_per_request),
+            units.NONE if arm.cpu is None else f"{100 * arm.cpu:.0f} %",
+            units.size(arm.rss_max),
+            units.time(arm.loop_lag_p99),
+            *((f"{units.count(arm.dropped.count)} ({units.share(arm.dropped.ratio)})",) if opened else ()),
+        )
+        for arm in result.arms
+    )
+    return Table((*head, "dropped") if opened else head, rows, frozenset({0, 1, 2}))
+
+
+def _client(arm: ArmResult) -> str:
+    version = arm.versions.get(arm.client, "")
+    return f"{arm.client} {version}".rstrip()
+
+
+def _percentile_table(result: BenchResult) -> Table:
+    names = sorted(
+        {name for arm in result.arms for name in arm.response_time.percentiles}, key=lambda name: float(name[1:])
+    )
+    rows = tuple(
+        (
+            arm.name,
+            *(units.time(arm.response_time.percentiles.get(name)) for name in names),
+            units.time(arm.response_time.max),
+            units.time(arm.response_time.mean),
+        )
+        for arm in result.arms
+    )
+    return Table(("arm", *names, "max", "mean"), rows)
+
+
+def _error_table(result: BenchResult) -> Table:
+    rows = tuple(
+        (arm.name, kind, units.count(number), units.share(number / arm.requests if arm.requests else None))
+        for arm in result.arms
+        for kind, number in sorted(arm.errors.kinds.items(), key=lambda item: -item[1])
+    )
+    return Table(("arm", "kind", "requests", "share"), rows, frozenset({0, 1}))
+
+
+def _notes(result: BenchResult, partial: bool) -> list[str]:
+    notes = [OPEN_NOTE if is_open(result) else CLOSED_NOTE]
+    if partial:
+        done = min((len(arm.rounds) for arm in result.arms), default=0)
+        notes.insert(
+            0, f"Ended early: {done} of {result.rounds} rounds are whole. What was measured until then stands here."
+        )
+    if any(arm.speedup.verdict == "too_few_rounds" for arm in result.arms):
+        notes.append(f"No verdicts: they need at least {MIN_ROUNDS} rounds.")
+    notes += [f"{arm.name}: {finding.message}" for arm in result.arms for finding in arm.findings]
+    if any(arm.client_limited for arm in result.arms):
+        notes.append(
+            "Where a guard was hit the client was measured rather than the server; such an arm cannot win a comparison."
+        )
+    if any(value is None for arm in result.arms for value in arm.response_time.percentiles.values()):
+        notes.append("A percentile with fewer than ten samples above it is chance and is shown as –.")
+    return notes
+
+
+def _breach(breach: Breach) -> str:
+    measured = "was not measured" if breach.value is None else f"is {_in_unit(breach)}"
+    return f"{breach.arm}: {breach.threshold.metric} {measured}; wanted {breach.threshold.text}"
+
+
+def _in_unit(breach: Breach) -> str:
+    name, value = breach.threshold.metric, breach.value
+    if name.startswith(("response_time", "service_time", "send_delay", "cpu_per_request", "loop_lag")):
+        return units.time(value)
+    if name.startswith("rate"):
+        return units.rate(value)
+    if name.endswith(".ratio"):
+        return units.share(value)
+    if name in ("rss_max", "bytes"):
+        return units.size(value)
+    return units.NONE if value is None else units.digits(value)
