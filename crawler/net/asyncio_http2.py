@@ -54,7 +54,7 @@ class AsyncioHttp2(asyncio.Protocol):
         "capacity",
         "deadline",
         "heard",
-        "idle_until",
+        "idle_since",
         "is_gone",
         "key",
         "leased",
@@ -66,7 +66,7 @@ class AsyncioHttp2(asyncio.Protocol):
     def __init__(self, pool: Pool, key: Origin, opening: Opening, stream: AsyncioStream, sweeper: Sweeper) -> None:
         self.key = key
         self.leased = 0
-        self.idle_until = NEVER
+        self.idle_since = 0.0
         self.is_gone = False
         self.number = next(connection_numbers)
         self.deadline = NEVER
@@ -357,6 +357,7 @@ class Http2Exchange:
     __slots__ = (
         "_body",
         "_connection",
+        "_extensions",
         "_first_byte",
         "_opening",
         "_pieces",
@@ -390,6 +391,7 @@ class Http2Exchange:
         self._received = 0
         self._pieces: list[bytes] = []  # of a body that is given whole
         self._body: StreamedBody | None = None
+        self._extensions: dict[str, Any] = {}  # of the response, if its body streams
         self._room: asyncio.Future[None] | None = None
         self._first_byte = 0.0
         self.started = self._sent = monotonic()
@@ -508,6 +510,8 @@ class Http2Exchange:
         ended = self._connection.heard
         response = self._response(body, self._timing(ended))
         response.ended = ended
+        if self.stream.trailers:
+            response.extensions["trailers"] = self.stream.trailers
         self.deadline = NEVER
         self._connection.ended(self)
         if not self.future.done():
@@ -519,6 +523,7 @@ class Http2Exchange:
         if self.phase == "read":
             self.deadline = NEVER  # from here on it is the reader of the body who waits
         response = self._response(body, timing)
+        self._extensions = response.extensions
         self._pass_on(body, pieces)
         if not self.future.done():
             self.future.set_result(response)
@@ -544,6 +549,8 @@ class Http2Exchange:
     def _pass_on(self, body: StreamedBody, pieces: list[bytes]) -> None:
         if self.stream.is_complete:
             self.deadline = NEVER
+            if self.stream.trailers:
+                self._extensions["trailers"] = self.stream.trailers
             self._connection.ended(self)
             body.finish(pieces)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncIterator
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crawler.errors import HTTPError, ResponseTooLarge, StreamClosed
 from crawler.models import AsyncByteStream, BodyMeter, Request, Response, SyncByteStream
@@ -50,6 +50,7 @@ class PulledExchange:
         "_awaits",
         "_connection",
         "_error",
+        "_extensions",
         "_first_byte",
         "_is_abandoned",
         "_is_blocked",
@@ -92,6 +93,7 @@ class PulledExchange:
         self._is_blocked = False
         self._is_abandoned = False
         self._error: HTTPError | None = None
+        self._extensions: dict[str, Any] = {}  # of the response, if its body streams
         self._timing: Timing | None = None
         self._first_byte = self.ended = 0.0
         self._started = self._sent = monotonic()
@@ -214,6 +216,9 @@ class PulledExchange:
         response.started = self._started
         if self._whole:
             response.ended = self.ended
+            if self.stream.trailers:
+                extensions["trailers"] = self.stream.trailers
+        self._extensions = extensions
         return response
 
     async def next_piece(self) -> bytes:
@@ -231,6 +236,8 @@ class PulledExchange:
         pieces = self._connection.take_pieces(self)
         if self.ended and self._timing is not None:
             self._timing.receive = self.ended - self._first_byte
+            if self.stream.trailers:
+                self._extensions["trailers"] = self.stream.trailers
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def abandon(self) -> None:

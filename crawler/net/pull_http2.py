@@ -60,7 +60,7 @@ class PullHttp2:
         "_wire",
         "_woken",
         "capacity",
-        "idle_until",
+        "idle_since",
         "is_gone",
         "key",
         "leased",
@@ -74,7 +74,7 @@ class PullHttp2:
     def __init__(self, pool: Pool, key: Origin, opening: Opening, stream: Stream, world: World) -> None:
         self.key = key
         self.leased = 0
-        self.idle_until = NEVER
+        self.idle_since = 0.0
         self.is_gone = False
         self.number = next(connection_numbers)
         self.world = world
