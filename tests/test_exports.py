@@ -21,8 +21,10 @@ _HTTPX = """
 HTTPX_NAMES = _HTTPX.split()
 """`httpx.__all__` of HTTPX 0.28."""
 
-HTTPX2_NAMES = ["EventSource", "FunctionAuth", "Origin", "SSEError", "ServerSentEvent", "alias_httpx", "query"]
-"""What `httpx2.__all__` of 2.16 adds, WebSockets excepted."""
+HTTPX2_NAMES = [
+    *("EventSource", "FunctionAuth", "Origin", "SSEError", "ServerSentEvent", "alias_httpx", "query", "websocket"),
+]
+"""What `httpx2.__all__` of 2.16 adds."""
 
 _OWN = """
     BearerAuth OAuth2ClientCredentials ResponseTooLarge Result Retry TotalTimeout as_completed fetch_all gather

@@ -48,7 +48,7 @@ class Line(Protocol):
         ...
 
     def has_news(self) -> bool:
-        """Whether a read would not wait."""
+        """Whether a read would not wait; for the one whose turn it is."""
         ...
 
     def close(self) -> Awaitable[None]:
@@ -75,16 +75,12 @@ class BlockingLine:
         if sock is None:  # a stream of somebody else's making
             return Done(self._stream.read(READ_SIZE, timeout))
         deadline = None if timeout is None else monotonic() + timeout
-        while True:
-            if not self._stream.get_extra_info("is_readable"):
-                left = None if deadline is None else deadline - monotonic()
-                if (left is not None and left <= 0) or not is_readable(sock, left):
-                    raise ReadTimeout("Nothing came in time.")
-            try:
-                with self._hold:
-                    return Done(self._stream.read(READ_SIZE, LEAST_WAIT_S))
-            except ReadTimeout:  # a part of a TLS record
-                continue
+        while not self.has_news():
+            left = None if deadline is None else deadline - monotonic()
+            if (left is not None and left <= 0) or not is_readable(sock, left):
+                raise ReadTimeout("Nothing came in time.")
+        with self._hold:
+            return Done(self._stream.read(READ_SIZE, LEAST_WAIT_S))
 
     def write(self, make: Callable[[], bytes], timeout: float | None, *, is_control: bool = False) -> Done[None]:
         """See `Line.write`."""
@@ -111,7 +107,8 @@ class BlockingLine:
 
     def has_news(self) -> bool:
         """See `Line.has_news`."""
-        return bool(self._stream.get_extra_info("is_readable"))
+        with self._hold:  # under TLS looking means reading
+            return bool(self._stream.get_extra_info("is_readable"))
 
     def close(self) -> Done[None]:
         """See `Line.close`."""

@@ -357,9 +357,13 @@ class AsyncWebSocketSession:
 
     async def _catch_up(self) -> None:
         """Before a send: see whether the peer has closed, answer its pings, send ours if it is due."""
-        if self._line.has_news() and len(self._queue) < self._queue_size:
-            with suppress(WebSocketTimeout):
-                await self._step(lambda: False, 0.0)
+        if len(self._queue) < self._queue_size and await self._line.take_turn(self._is_over, 0.0):
+            try:
+                if self._line.has_news():
+                    await self._read(0.0)
+                    self._parse()
+            finally:
+                self._line.give_turn()
         self._talk.tick(monotonic())
         await self._flush()
 
