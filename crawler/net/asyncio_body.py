@@ -10,6 +10,8 @@ from crawler.errors import HTTPError
 from crawler.models import AsyncByteStream
 from crawler.net.timing import Timing
 
+LARGE = 64 * 1024  # pieces from this size on are given out one by one, smaller ones together
+
 
 class BodySource(Protocol):
     """What a body comes from: an HTTP/1.1 connection, or one exchange on an HTTP/2 connection."""
@@ -36,7 +38,7 @@ class StreamedBody(AsyncByteStream):
         first_byte: Monotonic seconds.
     """
 
-    __slots__ = ("_error", "_first_byte", "_news", "_pieces", "_size", "_source", "_timing", "ended")
+    __slots__ = ("_error", "_first_byte", "_news", "_pieces", "_size", "_source", "_taken", "_timing", "ended")
 
     def __init__(self, source: BodySource, timing: Timing, first_byte: float) -> None:
         self._source: BodySource | None = source
@@ -44,6 +46,7 @@ class StreamedBody(AsyncByteStream):
         self._first_byte = first_byte
         self._pieces: list[bytes] = []
         self._size = 0
+        self._taken = 0  # of those given out, what the source has not been told of
         self._error: HTTPError | None = None
         self._news: asyncio.Future[None] | None = None
         self.ended = 0.0
@@ -59,10 +62,16 @@ class StreamedBody(AsyncByteStream):
             if self._source is None:
                 raise StopAsyncIteration
             await self._more(self._source)
-        pieces, self._pieces = self._pieces, []
+        pieces = self._pieces
+        if len(pieces) > 1 and len(pieces[0]) >= LARGE:
+            piece = pieces.pop(0)  # by itself: joining them would copy every byte once more
+            self._size -= len(piece)
+            self._taken += len(piece)
+            return piece
+        self._pieces = []
         if self._source is not None:
-            self._source.body_taken(self._size)
-        self._size = 0
+            self._source.body_taken(self._taken + self._size)
+        self._size = self._taken = 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def aclose(self) -> None:

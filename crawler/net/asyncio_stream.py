@@ -21,6 +21,7 @@ from crawler.errors import (
     WriteError,
     WriteTimeout,
 )
+from crawler.net.asyncio_buffer import ThroughBuffer
 from crawler.net.deadlines import NEVER
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
@@ -141,7 +142,8 @@ class AsyncioStream(asyncio.Protocol):
 
     def hand_over(self, protocol: asyncio.Protocol) -> None:
         """Let `protocol` have the transport, and what has arrived already (HTTP/2 servers speak first)."""
-        self.transport.set_protocol(protocol)
+        is_tls = self.transport.get_extra_info("ssl_object") is not None
+        self.transport.set_protocol(ThroughBuffer(protocol) if is_tls else protocol)
         protocol.connection_made(self.transport)
         chunks, self._chunks = self._chunks, []
         if chunks:
