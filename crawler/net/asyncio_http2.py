@@ -471,11 +471,11 @@ class Http2Exchange:
             self._break_off(pieces, failure_of(stream))
         elif self._body is not None:
             self._pass_on(self._body, pieces)
-        elif not self._whole:
-            if stream.status:
-                self._deliver_head(pieces)
-        elif stream.is_complete:
+        elif stream.is_complete and self._whole:
             self._deliver_whole(pieces)
+        elif stream.status and (not self._whole or 300 <= stream.status < 400):
+            # The body of a redirect may be endless, and is of little use: its end is not waited for.
+            self._deliver_head(pieces)
         else:
             self._keep(pieces)
 

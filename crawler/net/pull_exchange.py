@@ -115,7 +115,7 @@ class PulledExchange:
             case Awaits.PIECE:
                 return bool(self._pieces)
             case Awaits.END:
-                return False
+                return not self._whole
 
     def wake_if_due(self) -> None:
         """Wake the owner, if it waits and need not."""
@@ -142,6 +142,8 @@ class PulledExchange:
         elif stream.is_complete:
             self.ended = monotonic()
             self._connection.ended(self)
+        elif 300 <= stream.status < 400:
+            self._whole = False  # the body of a redirect may be endless, and is of little use: its end is not awaited
         elif self._whole:
             if size:
                 self._connection.open_window(stream, size)
@@ -254,6 +256,7 @@ class PulledExchange:
         if self._error is None:
             return
         # What came before the error is given first: a head, or pieces.
-        has_come = self.stream.status if awaits is Awaits.HEAD else awaits is Awaits.PIECE and self._pieces
+        awaits_head = awaits is Awaits.HEAD or (awaits is Awaits.END and not self._whole)
+        has_come = self.stream.status if awaits_head else awaits is Awaits.PIECE and self._pieces
         if not has_come:
             raise self._error

@@ -158,6 +158,26 @@ async def test_streams_left_early_give_the_window_of_the_connection_back(face: F
         assert len(server.connections) == 1
 
 
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("end", [False, True])
+async def test_the_body_of_a_redirect_is_not_awaited(face: Face, is_streamed: bool, end: bool) -> None:
+    """R-7: beyond 64 KiB it is dropped, and the redirect followed on the same connection."""
+
+    def script(peer: FramePeer) -> None:
+        stream_id = peer.next_request()
+        peer.send(head(stream_id, (b"location", b"/there"), status=b"302") + data(stream_id, bytes(200_000), end=end))
+        peer.serve()
+
+    with FrameServer(script) as server:
+        async with client(face, follow_redirects=True) as http:
+            if is_streamed:
+                assert await read_all(face, http, server.url) == b"/there"
+            else:
+                assert (await http.get(server.url)).text == "/there"
+
+    assert len(server.connections) == 1
+
+
 async def test_fast_resets_stay_within_the_peers_limit(face: Face) -> None:
     """F-29: streams that were given up count until the peer is known to have heard it."""
     limit = 10
