@@ -47,6 +47,11 @@ def _url(request: Request, response: Response) -> URL:
     location = response.headers["Location"]
     try:
         url = URL(location)
+        if url.scheme not in ("", "http", "https"):
+            raise UnsupportedProtocol(
+                f"The redirect leads to a URL of the scheme {url.scheme[:80]!r}, which is neither http nor https.",
+                request=request,
+            )
         if url.scheme and not url.host:  # "https:///path": the host is the one that was asked
             url = url.copy_with(host=request.url.host)
         if url.is_relative_url:
@@ -55,10 +60,6 @@ def _url(request: Request, response: Response) -> URL:
         raise RemoteProtocolError(
             f"Invalid URL in the Location header {location[:200]!r}: {exc}", request=request
         ) from exc
-    if url.scheme not in ("http", "https"):
-        raise UnsupportedProtocol(
-            f"The redirect leads to {str(url)[:200]!r}, which is neither http nor https.", request=request
-        )
     if request.url.fragment and not url.fragment:
         url = url.copy_with(fragment=request.url.fragment)
     return url
@@ -67,12 +68,13 @@ def _url(request: Request, response: Response) -> URL:
 def _headers(request: Request, url: URL, method: str) -> Headers:
     headers = request.headers.copy()
     if url.origin is not request.url.origin and url.origin != request.url.origin:
+        headers.pop("Proxy-Authorization", None)
         if not _is_https_upgrade(request.url, url):
             headers.pop("Authorization", None)
         headers["Host"] = url.netloc.decode("ascii")
     if method != request.method and method == "GET":
-        for name in ("Content-Length", "Content-Type", "Transfer-Encoding"):
-            headers.pop(name, None)
+        for name in [name for name in headers if name.startswith("content-") or name == "transfer-encoding"]:
+            del headers[name]
     headers.pop("Cookie", None)
     return headers
 

@@ -27,7 +27,7 @@ from crawler.errors import HTTPError, ReadError, RemoteProtocolError, ResponseTo
 from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Response
 from crawler.models.retry import IDEMPOTENT_METHODS
 from crawler.net.asyncio_body import StreamedBody
-from crawler.net.asyncio_stream import AsyncioStream
+from crawler.net.asyncio_stream import HIGH_WATER, AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening, proxy_headers
 from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
@@ -41,8 +41,6 @@ from crawler.net.timing import TIMING, ConnectTiming, Timing
 from crawler.net.upgrade import AsyncUpgradedBody
 from crawler.net.upload import ONE_WRITE, BodyFraming, async_chunks, framed, release
 from crawler.wire import Http1Reader, http1_reader
-
-HIGH_WATER = 256 * 1024  # unread bytes of a streamed body at which the peer is made to wait
 
 
 class AsyncioHttp1(asyncio.Protocol):
@@ -362,7 +360,7 @@ class AsyncioHttp1(asyncio.Protocol):
         self._counted = 0
         if reader.is_complete:
             if body.size > HIGH_WATER:  # it came all the same: the next response must not find the transport paused
-                self._transport.resume_reading()
+                self._stream.carrier.resume_reading()
             if reader.trailers:
                 self._extensions["trailers"] = reader.trailers
             self._end_exchange()
@@ -371,7 +369,7 @@ class AsyncioHttp1(asyncio.Protocol):
         if pieces:
             self.deadline = NEVER  # until its reader waits again: a slow reader is no slow peer
         if body.add(pieces) > HIGH_WATER:
-            self._transport.pause_reading()
+            self._stream.carrier.pause_reading()
 
     def _is_upgraded(self, request: Request) -> bool:
         status = self._reader.status
@@ -400,7 +398,7 @@ class AsyncioHttp1(asyncio.Protocol):
     def body_taken(self, size: int) -> None:
         """Its reader has caught up."""
         if size > HIGH_WATER:
-            self._transport.resume_reading()
+            self._stream.carrier.resume_reading()
 
     def abandon_body(self, body: StreamedBody) -> None:
         """Its reader wants no more."""

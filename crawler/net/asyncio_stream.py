@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Awaitable
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from crawler.errors import (
     ConnectTimeout,
@@ -38,6 +38,9 @@ from crawler.net.sockets import new_socket
 from crawler.net.timing import ConnectTiming
 from crawler.net.tls import handshake_cut, tls_error
 
+HIGH_WATER: Final = 256 * 1024
+"""Unread bytes of a connection at which the peer is made to wait."""
+
 
 class AsyncioEvent:
     """One-shot event of one waiting task; cheaper than `asyncio.Event` and with a deadline."""
@@ -61,9 +64,15 @@ class AsyncioEvent:
 
 
 class AsyncioStream(asyncio.Protocol):
-    """A `Stream` over an asyncio transport: for handshakes, and for what follows an upgrade."""
+    """A `Stream` over an asyncio transport: for handshakes, and for what follows an upgrade.
 
-    __slots__ = ("_chunks", "_drained", "_error", "_is_at_end", "_loop", "_news", "transport")
+    Attributes:
+        transport: What is written to, and what pushes.
+        carrier: The transport that has the socket, below any TLS: the one to pause. Under uvloop 0.22 what the TLS
+            layer holds back, because it was paused itself, is lost when the connection ends.
+    """
+
+    __slots__ = ("_chunks", "_drained", "_error", "_is_at_end", "_loop", "_news", "_size", "carrier", "transport")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -72,7 +81,9 @@ class AsyncioStream(asyncio.Protocol):
         self._error: Exception | None = None
         self._news: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
+        self._size = 0
         self.transport: asyncio.Transport
+        self.carrier: asyncio.Transport
 
     # --- Stream ---
 
@@ -88,6 +99,9 @@ class AsyncioStream(asyncio.Protocol):
                 raise ReadTimeout("Nothing came in time.")
         data = b"".join(self._chunks)
         self._chunks = [data[max_bytes:]] if len(data) > max_bytes else []
+        if self._size > HIGH_WATER >= self._size - max_bytes:
+            self.carrier.resume_reading()
+        self._size = max(0, self._size - max_bytes)
         return data[:max_bytes]
 
     async def write(self, data: bytes, deadline: float | None) -> None:
@@ -120,6 +134,7 @@ class AsyncioStream(asyncio.Protocol):
         if transport is None:
             raise handshake_cut(ConnectionResetError("closed"), server_hostname or "")
         secure.transport = transport
+        secure.carrier = self.carrier
         return secure
 
     def abort(self) -> None:
@@ -159,11 +174,14 @@ class AsyncioStream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
+        self.transport = self.carrier = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
         self._chunks.append(data)
+        self._size += len(data)
+        if self._size > HIGH_WATER:
+            self.carrier.pause_reading()
         self._wake()
 
     def eof_received(self) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Awaitable
 from time import monotonic
 from typing import Protocol
 
-from crawler.errors import ConnectError, ConnectTimeout, TimeoutException
+from crawler.errors import ConnectError, ConnectTimeout, TimeoutException, TotalTimeout
 from crawler.models import Origin, Request
 from crawler.net import proxy as tunnels
 from crawler.net.deadlines import NEVER, deadline_of, timed_out
@@ -165,8 +165,9 @@ async def open_connection(dialer: Dialer, route: Route, origin: Origin, request:
         opening = Opening(dialer, route, origin, request)
         try:
             return await opening.run(request.extensions.get("sni_hostname"))
-        except ProxyTimeout:
-            raise
+        except ProxyTimeout as exc:
+            late = timed_out(request, "connect", f"connecting to {origin} through a proxy")
+            raise (late if isinstance(late, TotalTimeout) else exc) from exc.__cause__
         except TimeoutException as exc:
             error: ConnectError | TimeoutException = timed_out(request, "connect", f"connecting to {origin}")
             error.__cause__ = exc
