@@ -575,9 +575,12 @@ class Response:
         """The decoder of this body; one that is kept as a whole has the bomb guard, unless the caller set a limit."""
         raw = self._raw_headers if self._headers is None else self._headers.raw
         has_guard = is_whole and self.max_size is None
-        return BodyDecoder(
-            content_codings(raw), self.max_size, (self.BOMB_SIZE, self.BOMB_RATIO) if has_guard else None
-        )
+        guard = (self.BOMB_SIZE, self.BOMB_RATIO) if has_guard else None
+        try:
+            return BodyDecoder(content_codings(raw), self.max_size, guard)
+        except RequestError as exc:
+            attach_request(exc, self)
+            raise
 
     def _decode(self, body: bytes) -> bytes:
         raw = self._raw_headers if self._headers is None else self._headers.raw
