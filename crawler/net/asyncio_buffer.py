@@ -1,8 +1,8 @@
 """Receiving over TLS into one buffer, instead of into a new bytes object per read.
 
 For an ordinary protocol uvloop asks OpenSSL for up to 256 KiB at a time and allocates as much for each read, mostly to
-give it back at once: some 20 µs a request in malloc and page faults. A `BufferedProtocol` lends its own buffer, and what
-was read is handed on as bytes of just its size. (64 at once: HTTP/1.1 60 → 40 µs CPU a request, HTTP/2 41 → 22.)
+give it back at once: some 20 µs a request in malloc and page faults. A `BufferedProtocol` lends its own buffer, and
+what was read is handed on as bytes of just its size. (64 at once: HTTP/1.1 60 → 40 µs CPU a request, HTTP/2 41 → 22.)
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from crawler.net.resolve import (
     permitted,
 )
 from crawler.net.route import Route
+from crawler.net.socket_timeouts import SocketTimeouts
 from crawler.net.sockets import is_readable, new_socket
 from crawler.net.timing import ConnectTiming
 from crawler.net.tls import handshake_cut, tls_error
@@ -37,10 +38,11 @@ _LOOK = 16 * 1024  # a TLS record
 class BlockingStream:
     """A `Stream` over a socket, plain or TLS."""
 
-    __slots__ = ("_ahead", "_sock")
+    __slots__ = ("_ahead", "_sock", "_timeouts")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._timeouts = SocketTimeouts(sock)
         self._ahead: bytes | None = None  # what a look found, for the next read
 
     def read(self, max_bytes: int, deadline: float | None) -> Done[bytes]:
@@ -50,9 +52,9 @@ class BlockingStream:
             self._ahead = rest or None
             return Done(data)
         try:
-            self._set_deadline(deadline)
+            self._timeouts.before_read(deadline)
             return Done(self._sock.recv(max_bytes))
-        except TimeoutError as exc:
+        except (TimeoutError, BlockingIOError) as exc:
             raise ReadTimeout("Nothing came in time.") from exc
         except (OSError, ValueError) as exc:  # ValueError: closed by another thread, within TLS
             raise ReadError(f"The connection broke while reading: {exc}") from exc
@@ -62,6 +64,8 @@ class BlockingStream:
         if self._ahead is not None:
             return self.read(max_bytes, None).value
         try:
+            if self._timeouts.uses_kernel:
+                return self._sock.recv(max_bytes, socket.MSG_DONTWAIT)
             self._sock.settimeout(0)
             return self._sock.recv(max_bytes)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -83,9 +87,9 @@ class BlockingStream:
     def write(self, data: bytes, deadline: float | None) -> Done[None]:
         """See `Stream.write`."""
         try:
-            self._set_deadline(deadline)
+            self._timeouts.before_write(deadline)
             self._sock.sendall(data)
-        except TimeoutError as exc:
+        except (TimeoutError, BlockingIOError) as exc:
             raise WriteTimeout("The peer took nothing in time.") from exc
         except (OSError, ValueError) as exc:
             raise WriteError(f"The connection broke while writing: {exc}") from exc
@@ -98,7 +102,7 @@ class BlockingStream:
         if isinstance(self._sock, ssl.SSLSocket):
             return TLSStream.handshake(self, context, server_hostname, deadline)
         try:
-            self._set_deadline(deadline)
+            self._sock.settimeout(None if deadline is None else max(_MIN_TIMEOUT_S, deadline - monotonic()))
             return Done(BlockingStream(context.wrap_socket(self._sock, server_hostname=server_hostname)))
         except TimeoutError as exc:
             raise ConnectTimeout("The TLS handshake took too long.") from exc
@@ -130,13 +134,6 @@ class BlockingStream:
         if name == "is_readable":
             return self._is_readable()
         return None
-
-    def _set_deadline(self, deadline: float | None) -> None:
-        if deadline is None:
-            if self._sock.gettimeout() is not None:
-                self._sock.settimeout(None)
-        else:
-            self._sock.settimeout(max(_MIN_TIMEOUT_S, deadline - monotonic()))
 
 
 class BlockingDialer:
