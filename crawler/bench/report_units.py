@@ -19,7 +19,7 @@ def digits(value: float) -> str:
         return f"{value:,.0f}"
     if size >= 9.995:
         return f"{value:.1f}"
-    return f"{value:.2f}" if size >= 0.9995 else f"{value:.2g}"
+    return f"{value:.2f}" if size >= 0.0995 else f"{value:.2g}"
 
 
 def time(seconds: float | None) -> str:
@@ -65,6 +65,17 @@ def share(ratio: float | None) -> str:
 def count(number: int) -> str:
     """A number with separators."""
     return f"{number:,}"
+
+
+def tick_time(seconds: float) -> str:
+    """A duration at an axis, where round numbers stand: `20 ms`, `0`."""
+    factor, unit = next(((factor, unit) for factor, unit in _TIMES if seconds >= 0.9995 * factor), _TIMES[-1])
+    return f"{seconds / factor:.4g} {unit}" if seconds else "0"
+
+
+def tick_rate(per_second: float) -> str:
+    """A rate at an axis: `50/s`, `20,000/s`, `0`."""
+    return f"{per_second:,.4g}/s" if 0 < per_second < 1000 else f"{per_second:,.0f}/s" if per_second else "0"
 
 
 def _scaled(values: Sequence[float | None], units: Sequence[tuple[float, str]]) -> str:

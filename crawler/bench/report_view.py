@@ -75,7 +75,6 @@ class View:
 
 def view(result: BenchResult, breaches: Sequence[Breach] = ()) -> View:
     """Choose what is said of a result, and how."""
-    partial = is_partial(result)
     return View(
         title=result.name,
         headline=tuple(_sentence(arm) for arm in result.arms if arm.speedup.verdict not in ("baseline", "no_data")),
@@ -84,15 +83,10 @@ def view(result: BenchResult, breaches: Sequence[Breach] = ()) -> View:
         costs=_cost_table(result),
         percentiles=_percentile_table(result),
         errors=_error_table(result),
-        notes=tuple(_notes(result, partial)),
+        notes=tuple(_notes(result)),
         breaches=tuple(_breach(breach) for breach in breaches),
-        is_partial=partial,
+        is_partial=result.is_partial,
     )
-
-
-def is_partial(result: BenchResult) -> bool:
-    """Whether an arm has fewer rounds than were planned."""
-    return any(len(arm.rounds) < result.rounds for arm in result.arms)
 
 
 def verdict(arm: ArmResult) -> str:
@@ -237,12 +231,12 @@ def _error_table(result: BenchResult) -> Table:
     return Table(("arm", "kind", "requests", "share"), rows, frozenset({0, 1}))
 
 
-def _notes(result: BenchResult, partial: bool) -> list[str]:
+def _notes(result: BenchResult) -> list[str]:
     notes = [OPEN_NOTE if is_open(result) else CLOSED_NOTE]
-    if partial:
-        done = min((len(arm.rounds) for arm in result.arms), default=0)
+    if result.is_partial:
         notes.insert(
-            0, f"Ended early: {done} of {result.rounds} rounds are whole. What was measured until then stands here."
+            0,
+            f"Ended early: {result.rounds} of {result.planned_rounds} rounds are whole; what they gave stands here.",
         )
     if any(arm.speedup.verdict == "too_few_rounds" for arm in result.arms):
         notes.append(f"No verdicts: they need at least {MIN_ROUNDS} rounds.")

@@ -253,7 +253,9 @@ class BenchResult:
     Attributes:
         baseline: As planned: name of an arm or a group.
         executor: The executor's settings by name.
+        rounds: Those that every arm has finished.
         started_at, finished_at: RFC 3339, UTC.
+        planned_rounds: More than `rounds` if the run was ended early; `None` if it was not.
     """
 
     name: str
@@ -268,6 +270,12 @@ class BenchResult:
     started_at: str
     finished_at: str
     arms: tuple[ArmResult, ...]
+    planned_rounds: int | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it was ended early."""
+        return self.planned_rounds is not None and self.planned_rounds > self.rounds
 
     def to_json(self) -> dict[str, Any]:
         """Give the document of schema `crawler.bench/1`, ready for any JSON writer."""

@@ -21,6 +21,7 @@ class Exit(IntEnum):
     CONFIG = 2  # invalid job, missing secret, bad argument
     INCOMPLETE = 3  # a `stop.*` limit ended the run; the same command resumes
     DISK = 4  # disk full or output not writable; resumable
+    THRESHOLD = 5  # a benchmark broke a threshold, or a comparison found a regression
     LOCKED = 6  # another run holds the state
     INTERNAL = 7  # a bug; the state is valid
     INTERRUPTED = 130  # SIGINT; resumable

@@ -2,6 +2,7 @@
 
 main.py ─▶ boundary.py  failures become one message and an exit code (exits.py)
    ├─▶ run.py ─▶ signals.py (Ctrl-C), progress.py (while it runs), summary.py (at the end)
+   ├─▶ bench.py ─▶ bench_execution.py ─▶ bench_live.py (while it runs), bench_table.py (at the end); compare.py
    ├─▶ validate.py, config.py, schema.py, status.py
    └─▶ request.py, testbed.py
 """
@@ -12,7 +13,9 @@ from typing import Annotated
 
 import typer
 
+from crawler.cli.bench import bench
 from crawler.cli.boundary import Boundary
+from crawler.cli.compare import compare
 from crawler.cli.request import RequestCommand, request
 from crawler.cli.run import run
 from crawler.cli.schema import schema
@@ -34,6 +37,8 @@ app.command()(validate)
 app.command()(config)
 app.command()(schema)
 app.command()(status)
+app.command()(bench)
+app.command()(compare)
 app.command(cls=RequestCommand)(request)
 app.command("testbed")(serve_testbed)
 

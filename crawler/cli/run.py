@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.exits import complain
+from crawler.cli.exits import CommandError, complain
 from crawler.cli.source import read_source
 from crawler.cli.text import one_line
+
+if TYPE_CHECKING:
+    from crawler.jobs import Job
 
 
 def run(
@@ -41,7 +44,23 @@ def run(
     job = read_source(sources, overrides or ())
     for warning in job.warnings:
         complain(f"warning: {one_line(str(warning), 500)}")
+    if job.kind == "bench":
+        _run_benchmark(job, out, fresh=fresh, dry_run=dry_run, as_json=as_json, quiet=quiet)
+        return
     if dry_run:
         execution.show_dry_run(job, out)
         return
     raise typer.Exit(execution.execute(job, out, fresh=fresh, as_json=as_json, quiet=quiet))
+
+
+def _run_benchmark(job: Job, out: Path | None, *, fresh: bool, dry_run: bool, as_json: bool, quiet: bool) -> None:
+    """Do what `crawler bench` does with the job."""
+    from crawler.cli import bench_execution
+
+    if fresh:
+        raise CommandError("a benchmark keeps no state; leave --fresh out")
+    if dry_run:
+        bench_execution.show_dry_run(job, out)
+        return
+    show = bench_execution.Show(as_json=as_json, quiet=quiet)
+    raise typer.Exit(bench_execution.execute(job, out, show, is_owned=False))

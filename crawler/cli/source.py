@@ -24,7 +24,7 @@ def read_source(arguments: Sequence[str], overrides: Sequence[str] = ()) -> Job:
     """
     from crawler.jobs import JobError, job_from_urls, load_job
 
-    files = [argument for argument in arguments if _is_job_file(argument)]
+    files = [argument for argument in arguments if is_job_file(argument)]
     if files and len(files) != len(arguments):
         raise CommandError("give either job files or URLs, not both: put the URLs under `urls:` of the job file")
     try:
@@ -37,7 +37,8 @@ def read_source(arguments: Sequence[str], overrides: Sequence[str] = ()) -> Job:
         raise CommandError(describe(error)) from error
 
 
-def _is_job_file(argument: str) -> bool:
+def is_job_file(argument: str) -> bool:
+    """Tell whether an argument names a job file rather than a URL."""
     return "://" not in argument and argument.lower().endswith(_JOB_SUFFIXES)
 
 

@@ -25,6 +25,10 @@ def validate(jobs: JobFiles, overrides: Overrides = None) -> None:
     can be run, 2 if not.
     """
     job = read_source([str(path) for path in jobs], overrides or ())
+    if job.kind == "bench" and job.plan().input_id is not None:  # else it would read standard input
+        from crawler.cli import bench_execution
+
+        bench_execution.check(job)
     typer.echo(f"{job.name}: valid")
 
 

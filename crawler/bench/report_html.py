@@ -1,0 +1,152 @@
+"""The report as one HTML file: charts, tables and notes, without a script and without anything fetched from elsewhere.
+
+Names and URLs come from a job file and error kinds from servers: all text is escaped, and the page's own policy
+(`Content-Security-Policy`) allows nothing but its style sheet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from crawler.bench import report_units as units
+from crawler.bench.report_bars import Bar, bars
+from crawler.bench.report_curves import cdf, over_rounds, over_time
+from crawler.bench.report_style import style_sheet
+from crawler.bench.report_svg import SERIES
+from crawler.bench.report_view import Table, View, is_open, verdict, view
+from crawler.bench.report_waterfall import waterfall
+from crawler.bench.result import ArmResult, BenchResult
+from crawler.bench.statistics import median_interval
+from crawler.bench.thresholds import Breach
+from crawler.bench.verdict import seed_of
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def html(result: BenchResult, breaches: Sequence[Breach] = ()) -> str:
+    """Write the whole page."""
+    said = view(result, breaches)
+    return "\n".join(
+        (
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            f"<title>{escape(said.title)} · benchmark</title>",
+            f"<style>{style_sheet()}</style></head><body>",
+            *_head(result, said),
+            '<div class="charts">',
+            *_charts(result),
+            "</div>",
+            *_tables(said),
+            *_notes(said),
+            "</body></html>\n",
+        )
+    )
+
+
+def _head(result: BenchResult, said: View) -> Iterator[str]:
+    early = ' <span class="dim">(ended early)</span>' if said.is_partial else ""
+    yield f"<h1>{escape(said.title)}{early}</h1>"
+    yield '<ul class="lead">'
+    yield from (f'<li class="broken">✗ {escape(breach)}</li>' for breach in said.breaches)
+    kinds = [arm.speedup.verdict for arm in result.arms if arm.speedup.verdict not in ("baseline", "no_data")]
+    for sentence, kind in zip(said.headline, kinds, strict=True):
+        colour = kind if kind in ("faster", "slower") else "none"
+        yield f'<li class="{colour}">{escape(sentence)}</li>'
+    yield "</ul><dl>"
+    yield from (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in said.about)
+    yield "</dl>"
+
+
+def _charts(result: BenchResult) -> Iterator[str]:
+    """The figures that there is something to show in."""
+    arms = result.arms
+    percent = f"{100 * result.confidence:g} %"
+    if not is_open(result):
+        yield _figure(
+            "Rate", f"Successful requests per second: median of the rounds, with {percent} interval.", _rates(arms)
+        )
+    yield _figure(
+        "Median response time",
+        f"Half of the requests were answered within: median of the rounds, with {percent} interval. Shorter is better.",
+        _medians(result),
+    )
+    left_out = f" The first {SERIES} of {len(arms)} arms." if len(arms) > SERIES else ""
+    yield _figure(
+        "Response times", f"Share of requests answered within a time; the axis is logarithmic.{left_out}", cdf(arms)
+    )
+    yield _figure("Over time", f"Rate in each second of a round, mean of the rounds.{left_out}", over_time(arms))
+    yield _figure("Rounds", f"Rate of each round: a drift or an odd round shows here.{left_out}", over_rounds(arms))
+    yield _figure("Phases of a request", "Mean time of each phase, one after the other.", waterfall(arms))
+
+
+def _figure(title: str, caption: str, svg: str) -> str:
+    if not svg:
+        return ""
+    return f"<figure><h2>{escape(title)}</h2><figcaption>{escape(caption)}</figcaption>{svg}</figure>"
+
+
+def _rates(arms: Sequence[ArmResult]) -> str:
+    rows = [
+        Bar(
+            arm.name,
+            arm.rate.median,
+            arm.rate.low,
+            arm.rate.high,
+            units.rate(arm.rate.median),
+            _colour(number),
+            verdict(arm),
+        )
+        for number, arm in enumerate(arms)
+    ]
+    return bars("Successful requests per second of each arm", rows, units.rate_range)
+
+
+def _medians(result: BenchResult) -> str:
+    rows = []
+    for number, arm in enumerate(result.arms):
+        values = [value for row in arm.rounds if (value := row.response_time.get("p50")) is not None]
+        if not values:
+            rows.append(Bar(arm.name, None, None, None, units.NONE, _colour(number)))
+            continue
+        found = median_interval(values, result.confidence, seed_of(result.seed, arm.name))
+        rows.append(Bar(arm.name, found.value, found.low, found.high, units.time(found.value), _colour(number)))
+    return bars("Median response time of each arm", rows, units.time_range)
+
+
+def _colour(number: int) -> str:
+    """The colour that the arm has in every chart; beyond those that have curves, grey."""
+    return f"s{min(number, SERIES - 1)}"
+
+
+def _tables(said: View) -> Iterator[str]:
+    yield from _table("Result", said.arms)
+    yield from _table("Response times", said.percentiles)
+    yield from _table("The client", said.costs)
+    yield from _table("Errors", said.errors)
+
+
+def _table(title: str, table: Table) -> Iterator[str]:
+    if not table.rows:
+        return
+    sides = ["left" if column in table.left else "" for column in range(len(table.head))]
+    yield f'<h2>{escape(title)}</h2><div class="scroll"><table><thead><tr>'
+    yield (
+        "".join(_cell("th", side, text) for side, text in zip(sides, table.head, strict=True)) + "</tr></thead><tbody>"
+    )
+    for row in table.rows:
+        yield "<tr>" + "".join(_cell("td", side, text) for side, text in zip(sides, row, strict=True)) + "</tr>"
+    yield "</tbody></table></div>"
+
+
+def _cell(tag: str, side: str, text: str) -> str:
+    kind = f' class="{side}"' if side else ""
+    return f"<{tag}{kind}>{escape(text)}</{tag}>"
+
+
+def _notes(said: View) -> Iterator[str]:
+    yield "<h2>How to read this</h2><ul>"
+    yield from (f"<li>{escape(note)}</li>" for note in said.notes)
+    yield "</ul>"
