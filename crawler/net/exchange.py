@@ -11,6 +11,7 @@ from crawler.net.deadlines import deadline_of, timed_out
 from crawler.net.http2_request import Unprocessed, Unsent
 from crawler.net.pool import Pool
 from crawler.net.route import Route, origin_of
+from crawler.net.traced import traced_exchange
 
 MAX_ATTEMPTS = 20  # of one request; a peer that refuses that many refuses for good
 FIRST_PAUSE_S = 0.01  # before the third attempt, doubling with each further one up to
@@ -47,6 +48,8 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
                 connection.abort()
             connection = await pool.lease(key, request)
         try:
+            if "trace" in request.extensions:
+                return await traced_exchange(pool, connection, request)
             return await connection.exchange(request, whole)
         except (RemoteProtocolError, NetworkError) as exc:
             may_repeat = isinstance(exc, Unprocessed) or (
