@@ -340,6 +340,7 @@ class AsyncioHttp2(asyncio.Protocol):
         self._is_closed = True
         self.deadline = NEVER
         self._transport.abort()
+        self._codec.feed_eof()  # nothing more can be sent, or begun
         self._pool.discard(self)
         if error is None:
             error = ReadError(f"The connection to {self.key} was closed.")

@@ -342,3 +342,56 @@ async def test_idle_connections_are_not_asked(face: Face) -> None:
 
     assert server.peers[0].seen.pings == 0
     assert len(server.connections) == 1
+
+
+# --- uploads that nobody takes ---
+
+
+async def blocked_upload(face: Face, http: FaceClient, url: str, is_streamed: bool) -> None:
+    """An upload larger than any window."""
+    content = face.chunks([bytes(100_000)] * 3)
+    if not is_streamed:
+        await http.post(url, content=content)
+        return
+    async with http.stream("POST", url, content=content) as response:
+        await face.read(response)
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("has_answer_begun", [False, True])
+@pytest.mark.parametrize("end", ["reset", "closed", "client closed", "no answer to PING"])
+async def test_the_end_of_a_blocked_upload(
+    face: Face, end: str, has_answer_begun: bool, is_streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload that waits for a window ends with its stream or its connection, whatever ends that."""
+    if end == "no answer to PING":
+        for module in (asyncio_http2, pull_http2):
+            monkeypatch.setattr(module, "PING_AFTER_S", 0.1)
+            monkeypatch.setattr(module, "PING_TIMEOUT_S", 0.1)
+    is_blocked = threading.Event()
+
+    def script(peer: FramePeer) -> None:
+        peer.answers_pings = False
+        stream_id = peer.next_request()
+        if has_answer_begun:
+            peer.send(head(stream_id) + data(stream_id, b"begun"))
+        peer.until(lambda seen: len(seen.bodies[stream_id]) == 65_535)
+        is_blocked.set()
+        if end == "reset":
+            peer.send(frame(RST_STREAM, 0, stream_id, word(2)))
+        if end != "closed":
+            peer.hold()
+
+    async def close_when_blocked(http: FaceClient) -> None:
+        await face.wait(is_blocked)
+        if end == "client closed":
+            await http.close()
+
+    with FrameServer(script) as server:
+        async with client(face, timeout=None) as http:
+            outcome, _ = await face.gather(
+                resolved(blocked_upload(face, http, server.url, is_streamed)), close_when_blocked(http)
+            )
+
+    assert isinstance(outcome, crawler.TransportError)
+    assert outcome.request.method == "POST"
