@@ -16,6 +16,7 @@ from crawler.models import Request
 Phase = Literal["connect", "read", "write", "pool"]
 
 NEVER: Final = float("inf")
+EARLY_S: Final = 0.01  # timers of event loops may go off so much too soon: uvloop's count whole milliseconds
 
 _ERRORS: Final[dict[str, type[TimeoutException]]] = {
     "connect": ConnectTimeout,
@@ -47,7 +48,7 @@ def timed_out(request: Request, phase: Phase, doing: str) -> TimeoutException:
     """
     extensions = request.extensions
     total = extensions.get("deadline")
-    if total is not None and monotonic() >= total:
+    if total is not None and monotonic() >= total - EARLY_S:
         return TotalTimeout(f"The total time limit passed while {doing}.", request=request)
     seconds = (extensions.get("timeout") or {}).get(phase)
     return _ERRORS[phase](f"The {phase} timeout of {seconds} s passed while {doing}.", request=request)
