@@ -14,6 +14,7 @@ worker, a process of its own, measures on.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Mode = Literal["auto", "bar", "lines", "none"]
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_COLUMNS: Final = 24
 _SHOWN_ARMS: Final = 16  # a terminal has some 24 lines; with more arms the latest are shown
 
 
@@ -160,13 +162,24 @@ def seconds_left(stats: LiveStats) -> float | None:
     return stats.total_elapsed / stats.step * (stats.steps - stats.step)
 
 
-def sparkline(buckets: Sequence[tuple[float, int]]) -> str:
-    """Draw a histogram in a line of blocks; a bucket with anything in it is seen."""
-    highest = max((n for _, n in buckets), default=0)
-    if not highest:
+def sparkline(buckets: Sequence[tuple[float, int]], width: int = _COLUMNS) -> str:
+    """Draw a histogram in a line of blocks, on a logarithmic axis; where anything is, something is seen.
+
+    Args:
+        buckets: Upper edges in seconds and counts, ascending; empty ones may be left out.
+        width: Blocks.
+    """
+    edges = [edge for edge, n in buckets if edge > 0 and n]
+    if not edges:
         return ""
-    top = len(_BLOCKS) - 1
-    return "".join(_BLOCKS[max(1, round(top * n / highest))] if n else _BLOCKS[0] for _, n in buckets)
+    low, span = math.log(edges[0]), math.log(edges[-1] / edges[0])
+    columns = [0] * width
+    for edge, n in buckets:
+        if edge > 0:
+            place = (math.log(edge) - low) / span if span else 0.0
+            columns[min(width - 1, max(0, int(place * width)))] += n
+    highest, top = max(columns), len(_BLOCKS) - 1
+    return "".join(_BLOCKS[max(1, round(top * n / highest))] if n else _BLOCKS[0] for n in columns)
 
 
 def render(title: str, stats: LiveStats, latest: Sequence[LiveStats]) -> RenderableType:
@@ -191,18 +204,22 @@ def render(title: str, stats: LiveStats, latest: Sequence[LiveStats]) -> Rendera
         Text(f"{stats.step}/{stats.steps}"),
         Text(f"{duration(max(1, round(left)))} left" if left is not None else duration(stats.total_elapsed), "dim"),
     )
+    is_busy = stats.phase in ("warmup", "measure")
     middle = Text("  ").join(
         [
             Text(one_line(stats.arm, 60), "bold cyan"),
             Text(stats.phase, "dim"),
+        ]
+        + [
             Text(count(stats.requests, "request")),
             Text(rate(stats.rate), "cyan"),
             Text(f"errors {count(stats.errors)}", "red" if stats.errors else "dim"),
             *([Text(f"dropped {count(stats.dropped)}", "red")] if stats.dropped else []),
             Text(f"lag {duration(stats.loop_lag)}", "dim"),
         ]
+        * is_busy
     )
-    lower = Text("waiting for answers", "dim")
+    lower = Text("waiting for answers" if is_busy else "", "dim")
     if stats.buckets:
         low, high = duration(stats.buckets[0][0]), duration(stats.max)
         lower = Text(f"{low} {sparkline(stats.buckets)} {high}  p50 {duration(stats.p50)}  p99 {duration(stats.p99)}")
