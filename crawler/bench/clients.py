@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -58,13 +59,15 @@ BlockingSender = Sender[SendingNow]
 
 
 def load(name: str) -> Any:
-    """Import a client library.
+    """Import a client library; our own in the place of the bare package that a worker begins with.
 
     Raises:
         BenchError: It is not installed; the message says how to.
     """
+    if name == "crawler" and not hasattr(sys.modules.get("crawler"), "Client"):
+        sys.modules.pop("crawler", None)
     try:
-        return importlib.import_module({"crawler": "crawler", "pyreqwest": "pyreqwest.client"}.get(name, name))
+        return importlib.import_module({"pyreqwest": "pyreqwest.client"}.get(name, name))
     except ImportError as error:
         raise BenchError(f"An arm uses {name}, which is not installed: {_APART.get(name, _EXTRA)}") from error
 

@@ -38,14 +38,12 @@ def kind_of(error: BaseException) -> str:
     """Give the kind of an exception of any client; `internal` for what nobody foresaw.
 
     Our own say it themselves. Others are judged by the error of the system that they were raised from, then by their
-    class names.
+    class names. Imports nothing of ours: that would fall into the measuring of somebody else's client.
     """
-    from crawler.fanout.kinds import KINDS
-
     chain = _causes(error)
     for link in chain:
         kind = getattr(link, "kind", None)
-        if isinstance(kind, str) and kind in KINDS:
+        if isinstance(kind, str) and type(link).__module__.startswith("crawler"):
             return kind
     for wanted, kind in _BY_TYPE:
         if any(isinstance(link, wanted) for link in chain):

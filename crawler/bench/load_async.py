@@ -9,7 +9,17 @@ from itertools import cycle, islice
 from time import perf_counter
 from typing import Any, Final
 
-from crawler.bench.clients import Answer, AsyncSender, Sender, Sending, like_httpx, open_async, timing_of, version_of
+from crawler.bench.clients import (
+    Answer,
+    AsyncSender,
+    Sender,
+    Sending,
+    like_httpx,
+    load,
+    open_async,
+    timing_of,
+    version_of,
+)
 from crawler.bench.load import Amount, Round, looker
 from crawler.bench.plan import Arm, BenchPlan
 from crawler.bench.recorder import Recorder
@@ -134,10 +144,8 @@ async def _by_timetable(
 
 async def _run_engine(round_: Round) -> None:
     """The engine paces itself: it pulls requests from an iterator as its slots become free."""
-    import crawler
-
-    arm, plan = round_.arm, round_.plan
-    async with crawler.AsyncClient(**like_httpx(arm, plan, crawler)) as client:
+    arm, plan, library = round_.arm, round_.plan, load("crawler")
+    async with library.AsyncClient(**like_httpx(arm, plan, library)) as client:
         look = looker(arm, round_.watch, version_of, timing_of)
         warmup = round_.warmup()
         if warmup is not None:

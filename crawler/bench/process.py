@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -19,6 +20,19 @@ PATIENCE_S: Final = 60.0
 """A worker speaks four times a second; one that is silent for this long (swapping, say) is given up."""
 
 _TICK_S: Final = 0.25
+
+# `import crawler.bench.worker` would bring our client into every worker, and 19 MiB into the memory of every peer. So
+# the packages are put there bare, without running their `__init__`, and only arms of ours fill them (`clients.load`).
+_START: Final = """
+import os, sys, types
+sys.path.append(os.path.dirname(sys.argv[1]))
+for name, path in (("crawler", sys.argv[1]), ("crawler.bench", os.path.join(sys.argv[1], "bench"))):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [path]
+from crawler.bench.worker import main
+main()
+"""
+_PACKAGE: Final = Path(__file__).parent.parent
 
 Message = Mapping[str, Any]
 
@@ -49,7 +63,7 @@ def run_round(
         # A new process for each round: what differs from process to process by chance (hash seeds, the layout of
         # memory) then differs from round to round, and the interval over rounds covers it.
         process = subprocess.Popen(
-            [sys.executable, "-m", "crawler.bench.worker"],
+            [sys.executable, "-c", _START, str(_PACKAGE)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,

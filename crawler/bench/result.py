@@ -135,7 +135,7 @@ class RoundResult:
         rate: Successful requests per second.
         response_time: Percentiles and `mean`, in seconds.
         cpu: CPU seconds per second. cpu_per_request: CPU seconds per request; `None` without requests.
-        rss_max: Peak resident memory of the process. rss_start: The same before the load.
+        rss_max: Peak resident memory of the process. rss_start: The same before the client was loaded.
         loop_lag_p99: Seconds; `None` for `sync`, which waits for nothing else.
     """
 
@@ -179,7 +179,7 @@ class ArmResult:
         service_time: From the real start. send_delay: From the intended to the real start.
         phases: Phase → distribution, for clients that tell them (`crawler`); a phase that never took time is absent.
         cpu_per_request: CPU seconds of the client. cpu: CPU seconds per second.
-        rss_max: Peak resident bytes of any round. rss_start: Before the load, client loaded.
+        rss_max: Peak resident bytes of any round. rss_start: Before the client was loaded, so what the measuring itself takes.
         loop_lag_p99: Lateness of the client's timers over all rounds, seconds; `None` for `sync`.
         client_limited: A guard was hit, see `findings`: the client was measured rather than the server.
         versions: Of the client library, and what else it runs on.

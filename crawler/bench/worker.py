@@ -1,4 +1,4 @@
-"""One arm's round in a process of its own: `python -m crawler.bench.worker`.
+"""One arm's round in a process of its own; `process` starts it.
 
 So its CPU and memory are its own, and no arm runs in another's caches, garbage or lock. The job comes on standard input
 as JSON (`{"plan", "arm", "live"}`, the arm by its place in the plan); on standard output go lines of JSON:
@@ -164,7 +164,3 @@ def main() -> None:
         emit({"event": "error", "message": str(error), "exit_code": error.exit_code})
     else:
         emit({"event": "done", "sample": sample.to_json()})
-
-
-if __name__ == "__main__":
-    main()
