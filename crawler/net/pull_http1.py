@@ -189,6 +189,8 @@ class PullHttp1:
 
     async def _read(self, request: Request) -> None:
         deadline = deadline_of(request, "read")
+        if deadline <= monotonic():  # the total one: bytes that keep pouring in do not put it off
+            raise timed_out(request, "read", f"reading from {self.key}")
         try:
             data = await self._stream.read(READ_SIZE, None if deadline == NEVER else deadline)
         except ReadTimeout as exc:
