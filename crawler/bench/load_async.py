@@ -158,7 +158,6 @@ async def _run_engine(round_: Round) -> None:
 
 
 async def _through_engine(client: Any, round_: Round, recorder: Recorder, amount: Amount) -> None:
-    from crawler import as_completed
     from crawler.fanout.clock import loop_clock
 
     method, body, urls = round_.plan.request.method, round_.plan.request.body, round_.urls
@@ -173,7 +172,7 @@ async def _through_engine(client: Any, round_: Round, recorder: Recorder, amount
             is_plain = method == "GET" and body is None
             yield url if is_plain else client.build_request(method, url, content=body)
 
-    async with as_completed(targets(), concurrency=round_.arm.vus, client=client) as results:
+    async with load("crawler").as_completed(targets(), concurrency=round_.arm.vus, client=client) as results:
         async for result in results:
             begun, ended = result.begun + offset, result.ended + offset
             if result.response is None:

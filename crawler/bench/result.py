@@ -179,7 +179,8 @@ class ArmResult:
         service_time: From the real start. send_delay: From the intended to the real start.
         phases: Phase → distribution, for clients that tell them (`crawler`); a phase that never took time is absent.
         cpu_per_request: CPU seconds of the client. cpu: CPU seconds per second.
-        rss_max: Peak resident bytes of any round. rss_start: Before the client was loaded, so what the measuring itself takes.
+        rss_max: Peak resident bytes of any round.
+        rss_start: Before the client was loaded: what the measuring itself takes.
         loop_lag_p99: Lateness of the client's timers over all rounds, seconds; `None` for `sync`.
         client_limited: A guard was hit, see `findings`: the client was measured rather than the server.
         versions: Of the client library, and what else it runs on.
