@@ -109,6 +109,8 @@ class AsyncioStream(asyncio.Protocol):
         if self.transport.is_closing():
             raise WriteError("The connection is closed.")
         self.transport.write(data)
+        if self.transport.get_write_buffer_size():
+            await asyncio.sleep(0)  # uvloop writes at the end of the turn; an `abort` before that would lose it
         if self._drained is not None and not await self._in_time(self._drained, deadline):
             raise WriteTimeout("The peer took nothing in time.")
         if self._error is not None:

@@ -113,7 +113,8 @@ class SocketDuplex:
         """See `Duplex.close`."""
         self._left.clear()
         with contextlib.suppress(OSError):  # closed by the peer already
-            self.sock.shutdown(socket.SHUT_RDWR)
+            # Not `SSLSocket.shutdown`, which first forgets the encryption: what another thread sends would go plain.
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
         self.sock.close()
 
 
