@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import signal
 import sys
 import threading
@@ -116,7 +117,10 @@ class Worker:
                 p50, p99 = sample.response.percentiles((50, 99))
                 buckets = sample.response.coarse(LIVE_BUCKETS)
                 message |= {"p50": p50, "p99": p99, "max": sample.response.max, "buckets": buckets}
-            self._emit(message)
+            try:
+                self._emit(message)
+            except OSError:  # nobody listens any more: the parent was killed, so put no more load on the server
+                os._exit(1)
 
 
 def _run_async(round_: Round) -> None:
