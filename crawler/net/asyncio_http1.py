@@ -30,7 +30,7 @@ from crawler.net.asyncio_body import StreamedBody
 from crawler.net.asyncio_stream import HIGH_WATER, AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening, proxy_headers
-from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
+from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out, total_deadline
 from crawler.net.http1_request import asks_to_close, request_head
 from crawler.net.http2_request import Unsent
 from crawler.net.numbers import connection_numbers
@@ -213,6 +213,7 @@ class AsyncioHttp1(asyncio.Protocol):
             self._deliver_head(self._request)
         elif self._phase == "read":
             self._expect_by("read")
+            self._check_total(self._request)
 
     def eof_received(self) -> None:
         """The peer has finished sending; the transport closes itself on return."""
@@ -314,7 +315,7 @@ class AsyncioHttp1(asyncio.Protocol):
             return
         timing = self._timing(0.0)
         body = self._body = StreamedBody(self, timing, self._first_byte)
-        self.deadline = NEVER  # from here on it is the reader of the body who waits
+        self.deadline = total_deadline(request)  # from here on it is the reader of the body who waits
         response = self._response(request, body, timing, 0.0)
         self._extensions = response.extensions
         self._pass_on(body)
@@ -366,10 +367,16 @@ class AsyncioHttp1(asyncio.Protocol):
             self._end_exchange()
             body.finish(pieces)
             return
-        if pieces:
-            self.deadline = NEVER  # until its reader waits again: a slow reader is no slow peer
         if body.add(pieces) > HIGH_WATER:
             self._stream.carrier.pause_reading()
+        if pieces and self._request is not None:
+            self.deadline = total_deadline(self._request)  # until its reader waits again: it may be slow, not the peer
+            self._check_total(self._request)
+
+    def _check_total(self, request: Request) -> None:
+        """Look at the clock while a body comes: an event loop may read for seconds on end, and call no timer."""
+        if "deadline" in request.extensions and total_deadline(request) <= monotonic():
+            self.expire()
 
     def _is_upgraded(self, request: Request) -> bool:
         status = self._reader.status

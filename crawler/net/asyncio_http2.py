@@ -22,7 +22,7 @@ from crawler.net.asyncio_body import StreamedBody
 from crawler.net.asyncio_stream import AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening
-from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
+from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out, total_deadline
 from crawler.net.http2_request import PING_AFTER_S, PING_TIMEOUT_S, begin_stream, body_meter, failure_of
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
@@ -203,6 +203,8 @@ class AsyncioHttp2(asyncio.Protocol):
             return
         self._tell_news()
         self._after_feed()
+        if self.deadline <= self.heard:  # an event loop may read for seconds on end, and call no timer
+            self.expire()
 
     def eof_received(self) -> None:
         """The peer has finished sending; the transport closes itself on return."""
@@ -522,7 +524,7 @@ class Http2Exchange:
         timing = self._timing(0.0)
         body = self._body = StreamedBody(self, timing, self._first_byte)
         if self.phase == "read":
-            self.deadline = NEVER  # from here on it is the reader of the body who waits
+            self.deadline = total_deadline(self.request)  # from here on it is the reader of the body who waits
         response = self._response(body, timing)
         self._extensions = response.extensions
         self._pass_on(body, pieces)
@@ -575,7 +577,7 @@ class Http2Exchange:
 
     def body_taken(self, size: int) -> None:
         """See `BodySource.body_taken`: the windows open as the reader reads, so that a slow one stops only itself."""
-        self.deadline = NEVER
+        self.deadline = total_deadline(self.request)
         self._connection.consumed(self.stream, size)
 
     def abandon_body(self, body: StreamedBody) -> None:

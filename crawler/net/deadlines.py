@@ -38,6 +38,12 @@ def deadline_of(request: Request, phase: Phase) -> float:
     return deadline if total is None or deadline < total else total
 
 
+def total_deadline(request: Request) -> float:
+    """When the whole exchange runs out of time, whoever is being waited for: monotonic seconds, or `NEVER`."""
+    total: float | None = request.extensions.get("deadline")
+    return NEVER if total is None else total
+
+
 def timed_out(request: Request, phase: Phase, doing: str) -> TimeoutException:
     """The error for a deadline of `phase` that has passed; the total one's if that was it.
 

@@ -40,6 +40,7 @@ CODERS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": lambda plain: zstd.compress(plain, options=CHECKED),
 }
 codings = pytest.mark.parametrize("coding", CODERS)
+two_worlds = pytest.mark.parametrize("face", ["blocking", "asyncio"], indirect=True)  # the decoders know none
 streamings = pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
 
 
@@ -91,6 +92,7 @@ GOOD: dict[str, tuple[Headers, bytes, bytes]] = {
 }
 
 
+@two_worlds
 @streamings
 @pytest.mark.parametrize("case", GOOD)
 async def test_decoded(face: Face, case: str, is_streamed: bool) -> None:
@@ -171,6 +173,7 @@ BAD: dict[str, tuple[Headers, bytes]] = {
 }
 
 
+@two_worlds
 @streamings
 @pytest.mark.parametrize("case", BAD)
 async def test_refused(face: Face, case: str, is_streamed: bool) -> None:
@@ -210,7 +213,7 @@ async def test_input_that_never_yields_output(
             connection.wait(0.001)
 
     with RawServer(script, message(b"ok")) as server:
-        async with face.client(timeout=crawler.Timeout(5.0, total=0.2)) as client:
+        async with face.client(timeout=crawler.Timeout(5.0, total=0.1)) as client:
             with pytest.raises(crawler.TotalTimeout) as caught:
                 await fetch(face, client, server.url, is_streamed)
             assert (await client.get(server.url)).text == "ok"
