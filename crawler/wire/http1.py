@@ -60,8 +60,8 @@ class Http1Reader(Protocol):
         can_reuse: After completion: whether the connection may carry another request. It may if the framing was
             beyond doubt, nothing followed the message, and the peer did not ask to close.
         trailers: Fields after a chunked body; kept apart from the headers, without effect on anything.
-        is_plain: The head is known to have neither `Content-Encoding` nor `Set-Cookie`; False where nobody looked. Spares
-            the owner two walks through the fields of most responses (0.8 µs).
+        is_plain: The head is known to have neither `Content-Encoding` nor `Set-Cookie`; False where nobody looked.
+            Spares the owner two walks through the fields of most responses (0.8 µs).
         leftover: After 101 or a 2xx answer to CONNECT: the bytes that follow the head.
     """
 
