@@ -4,8 +4,9 @@
     B.json ─┴──────────────────────────────────────────▶┤
                                                         └─▶ Change per arm and metric: ratio, interval, verdict
 
-The runs lay apart, so nothing is paired: each run's rounds are resampled by themselves, and all tests of a comparison
-are corrected together. A ratio is of speeds: above 1 the second result is faster, whatever the metric.
+The runs lay apart, so nothing is paired: each run's rounds are resampled by themselves. The tests of one metric, over
+all arms and results, are corrected together; each metric is a question of its own, and most move together anyway.
+A ratio is of speeds: above 1 the second result is faster, whatever the metric.
 """
 
 from __future__ import annotations
@@ -104,12 +105,15 @@ def compare(results: Sequence[BenchResult]) -> list[Change]:
     """
     base = results[0]
     raw = [found for number, after in enumerate(results[1:], 1) for found in _changes(base, after, number)]
-    tested = [place for place, (change, _) in enumerate(raw) if change.p_value is not None]
-    corrected = holm([p for place in tested if (p := raw[place][0].p_value) is not None])
     changes = [change for change, _ in raw]
-    for place, p_value in zip(tested, corrected, strict=True):
-        change, is_limited = raw[place]
-        changes[place] = _judge(replace(change, p_value=p_value), base, is_limited)
+    for metric in METRICS:
+        family = [
+            place for place, found in enumerate(changes) if found.metric == metric.name and found.p_value is not None
+        ]
+        corrected = holm([p for place in family if (p := changes[place].p_value) is not None])
+        for place, p_value in zip(family, corrected, strict=True):
+            change, is_limited = raw[place]
+            changes[place] = _judge(replace(change, p_value=p_value), base, is_limited)
     return changes
 
 

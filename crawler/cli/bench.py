@@ -54,10 +54,11 @@ def bench(
     no_tui: Annotated[bool, typer.Option("--no-tui", help="JSON lines instead of the live view.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table; only errors.")] = False,
 ) -> None:
-    """Measure ways of fetching the same URLs against each other: one by one, threads, async, HTTP/2, other libraries.
+    """Measure ways of fetching the same URLs against each other.
 
-    Every arm runs once per round, in a process of its own and in shuffled order; the table at the end says who was
-    faster, with intervals. Ctrl-C ends it with what was measured until then.
+    One by one, threads, async, HTTP/2, other libraries. Every arm runs once per round, in a process of its own and
+    in shuffled order; the table at the end says who was faster, with intervals. Ctrl-C ends it with what was
+    measured until then.
 
     Exit codes: 0 done, 1 an arm had no success at all, 2 the job is wrong or the host may not be loaded, 5 a threshold
     is broken, 130 and 143 interrupted.

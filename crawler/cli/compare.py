@@ -26,10 +26,11 @@ def compare(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
-    """Compare results of benchmarks: what became faster, slower, or made no difference.
+    """Compare results of benchmarks with the first of them.
 
-    Ratios are of speeds, above 1 is faster than the first file. A verdict needs five rounds, a difference of at least
-    `min_effect` and an interval that excludes 1.
+    Says what became faster, what slower, and what made no difference. Ratios are of speeds, above 1 is faster than
+    the first file. A verdict needs five rounds, a difference of at least `min_effect` and an interval that excludes
+    1.
 
     Exit codes: 0 nothing is slower, 2 the results cannot be compared, 5 something is slower.
     """
