@@ -26,6 +26,7 @@ from tests.peers.frames import (
     block,
     data,
     frame,
+    goaway,
     head,
     read_out,
     setting,
@@ -240,6 +241,23 @@ async def test_a_peer_that_never_takes_a_request(face: Face) -> None:
 
     assert caught.value.request.url == server.url
     assert len(server.connections) <= 20
+
+
+async def test_a_server_that_always_goes_away(face: Face) -> None:
+    """F-5: each connection says good-bye to the request it is asked; that, too, is borne a bounded number of times."""
+
+    def script(peer: FramePeer) -> None:
+        peer.next_request()
+        peer.send(goaway(0))
+        peer.hold()
+
+    with FrameServer(script) as server:
+        async with client(face, timeout=crawler.Timeout(5, pool=0.2)) as http:
+            with pytest.raises((crawler.PoolTimeout, crawler.RemoteProtocolError), match="going away") as caught:
+                await http.post(server.url, content=b"not done")
+
+    assert caught.value.request.url == server.url
+    assert 1 < len(server.connections) <= 20
 
 
 # --- silence ---

@@ -8,12 +8,14 @@ amounts.
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
 
 import crawler
+from crawler.testbed.raw import RawConnection, RawServer
 from tests.peers.frames import (
     CONTINUATION,
     DATA,
@@ -255,3 +257,24 @@ async def test_whole_connection(face: Face, case: Fatal) -> None:
         assert outcome.kind == (case.own if case.own and path == "/streamed" else case.kind)
         assert outcome.request.url.path == path
     assert server.last_words()[0] == case.code
+
+
+@pytest.mark.parametrize("agreed", ["h2", "http/1.1"])
+async def test_a_peer_that_speaks_another_protocol_than_agreed(face: Face, agreed: str) -> None:
+    """C-16: ALPN says one, the bytes are the other: an error, and no connection is used again."""
+    others = {"h2": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "http/1.1": HELLO + answer(1, b"ok")}
+
+    def script(connection: RawConnection) -> None:
+        connection.read()
+        connection.send(others[agreed])
+        connection.hold()
+
+    with RawServer(script, tls=True, alpn=[agreed]) as server:
+        context = ssl.create_default_context(cadata=server.ca_pem)
+        async with face.client(http2=True, verify=context) as client:
+            for _ in range(2):
+                with pytest.raises(crawler.RemoteProtocolError) as caught:
+                    await client.get(server.url)
+                assert caught.value.request.url == server.url
+
+    assert len(server.connections) == 2
