@@ -28,7 +28,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from crawler.fanout.errors import StateDamaged, output_error, state_error
-from crawler.fanout.frontier import Added, Finished, Lease
+from crawler.fanout.frontier import SCAN, Added, Finished, Lease, Wanted
 from crawler.fanout.ids import fingerprint
 from crawler.fanout.plan import Item
 from crawler.fanout.sinks import Sink, cut_back, marks_of, write_records
@@ -76,6 +76,12 @@ SELECT json_group_array(json_array(id, fp_high, fp_low, rank, url, key, extra)) 
     WHERE state = 0 AND (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?)
 """
 
+_LEASE_THESE: Final = """
+SELECT json_group_array(json_array(id, fp_high, fp_low, rank, url, key, extra)) FROM (
+    SELECT id, fp_high, fp_low, rank, url, key, extra FROM requests
+    WHERE state = 0 AND id IN (SELECT value FROM json_each(?)) ORDER BY rank, id)
+"""
+
 _SETTLE: Final = """
 UPDATE requests SET state = ?, commit_id = ? WHERE state = 0 AND id IN (SELECT value FROM json_each(?))
 """
@@ -100,7 +106,8 @@ class DatabaseFrontier:
         self._is_durable = durability == "full"
         self._sinks: Sequence[Sink] = ()
         self._leased: set[int] = set()
-        self._cursor: tuple[int, int] = _START  # everything pending up to here is leased
+        self._cursor: tuple[int, int] = _START  # everything pending up to here is leased, or was passed over
+        self.is_looked_through = False
         try:
             if not path.exists():
                 _create(path)
@@ -203,8 +210,10 @@ class DatabaseFrontier:
             self._input_rows += len(items)
             self._counts["pending"] += new
             self._save(counts=orjson.dumps(self._counts).decode(), input_rows=self._input_rows)
-        if min((-item.priority for item in items), default=0) < self._cursor[0]:
-            self._cursor = _START  # one of them goes before what is leased
+        self.is_looked_through = self.is_looked_through and not new
+        rank = min((-item.priority for item in items), default=0)
+        if rank < self._cursor[0]:  # one of them goes before what is leased; whatever is older was looked at
+            self._cursor = (rank, before)
         return Added(new, len(items) - changed)
 
     def end_input(self) -> None:
@@ -219,26 +228,40 @@ class DatabaseFrontier:
 
     # -- leases and outcomes ------------------------------------------------------------------------------------------
 
-    def lease(self, n: int) -> list[Lease]:
-        """Hand out up to `n` pending requests, by priority, then in input order."""
+    def lease(self, n: int, wanted: Wanted | None = None) -> list[Lease]:
+        """Hand out up to `n` pending requests that are wanted, by priority, then in input order."""
         leases: list[Lease] = []
-        while len(leases) < n:
+        looked = 0
+        while len(leases) < n and looked < SCAN:
             with self._translated():
                 row = self._db.execute(_LEASE, (*self._cursor, n - len(leases))).fetchone()
             found = orjson.loads(row[0])
             if not found:
+                self.is_looked_through = True
                 break
-            for number, high, low, rank, url, key, extra in found:
-                self._cursor = (rank, number)
-                if number not in self._leased:
-                    self._leased.add(number)
-                    leases.append(Lease(number, struct.pack(">qq", high, low), _item(url, key, rank, extra)))
+            looked += len(found)
+            for columns in found:
+                self._cursor = (columns[3], columns[0])
+                if columns[0] not in self._leased:
+                    lease = _lease(columns)
+                    if wanted is None or wanted(lease):
+                        self._leased.add(lease.id)
+                        leases.append(lease)
+        return leases
+
+    def lease_these(self, numbers: Sequence[int]) -> list[Lease]:
+        """Hand out requests that were passed over."""
+        with self._translated():
+            row = self._db.execute(_LEASE_THESE, (orjson.dumps(list(numbers)).decode(),)).fetchone()
+        leases = [_lease(columns) for columns in orjson.loads(row[0]) if columns[0] not in self._leased]
+        self._leased.update(lease.id for lease in leases)
         return leases
 
     def give_back(self, leases: Sequence[Lease]) -> None:
         """Make leased requests pending again."""
         self._leased.difference_update(lease.id for lease in leases)
         self._cursor = _START
+        self.is_looked_through = False
 
     def commit(self, finished: Sequence[Finished]) -> None:
         """Write records to the outputs and store the outcomes: all of it, or nothing."""
@@ -399,6 +422,11 @@ def _item(url: str, key: str | None, rank: int, extra: str | None) -> Item:
         item.path = given.get("path")
         item.idempotent = given.get("idempotent")
     return item
+
+
+def _lease(columns: list[Any]) -> Lease:
+    number, high, low, rank, url, key, extra = columns
+    return Lease(number, struct.pack(">qq", high, low), _item(url, key, rank, extra))
 
 
 def _encode(value: object) -> str:

@@ -36,6 +36,12 @@ class OutputError(RunError):
     exit_code = 4
 
 
+class HostSuspended(Exception):
+    """A request was not sent, as its host wants no more of them in this run."""
+
+    kind: ClassVar[str] = "host_suspended"
+
+
 _ADVICE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space or raise the quota",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
+from crawler.fanout.rate_limit import parse_rate_limit
 from crawler.fanout.result import Result
 from crawler.fanout.retry import decide
 from crawler.models import DEFAULT_TIMEOUT, URL, Limits, Request, Response, parse_retry_after
@@ -130,6 +131,7 @@ class Fetcher:
         result.ended = clock()
         if result.response is not None:
             _count_wire(result, result.response)
+            result.account()
 
     async def _read(self, bodies: BodyKeeper, response: Response, result: Result) -> None:
         wished, owner = (None, b"") if self._naming is None else self._naming(result)
@@ -176,6 +178,18 @@ def wait_before_retry(
         retry_after=result.retry_after,
         rng=rng,
     )
+
+
+def asked_for(result: Result, policy: RetryPolicy, wall: Callable[[], float]) -> float | None:
+    """Give the seconds for which a host wants no further request, by what its response said; `None` if nothing.
+
+    `Retry-After` counts with a status that asks to come later (429, 503, 403), `RateLimit` with any.
+    """
+    if policy.retry_after == "ignore" or result.response is None:
+        return None
+    if result.error_kind == "rate_limited" and result.retry_after:
+        return result.retry_after
+    return parse_rate_limit(result.response.headers.raw, wall)
 
 
 def _judge(result: Result, response: Response) -> None:

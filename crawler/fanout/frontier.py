@@ -15,10 +15,10 @@ in memory here serves runs without a state folder and is the model the durable o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from crawler.fanout.errors import output_error
 from crawler.fanout.ids import fingerprint
@@ -36,11 +36,13 @@ class Lease:
         id: Its number in the frontier.
         fp: Its fingerprint.
         item: What to fetch.
+        host: Key of its host (`host_key`), once somebody asked for it.
     """
 
     id: int
     fp: bytes
     item: Item
+    host: str = ""
 
     @property
     def url(self) -> str:
@@ -63,8 +65,20 @@ class Added(NamedTuple):
     duplicates: int
 
 
+Wanted = Callable[[Lease], bool]
+"""Says whether a request is wanted now. One that is not is passed over: it is handed out by number only
+(`Frontier.lease_these`)."""
+
+SCAN: Final = 5_000
+"""Requests that one `lease` looks at, at most."""
+
+
 class Frontier(Protocol):
     """What a run needs of its list of requests."""
+
+    @property
+    def is_looked_through(self) -> bool:
+        """Whether `lease` has nothing to look at until something is added or given back."""
 
     def open(self, sinks: Sequence[Sink]) -> None:
         """Bring list and outputs to the same state: what no commit vouches for is cut off the outputs.
@@ -86,8 +100,15 @@ class Frontier(Protocol):
     def end_input(self) -> None:
         """Note that the input was read to its end."""
 
-    def lease(self, n: int) -> list[Lease]:
-        """Hand out up to `n` pending requests, by priority, then in input order."""
+    def lease(self, n: int, wanted: Wanted | None = None) -> list[Lease]:
+        """Hand out up to `n` pending requests that are wanted, by priority, then in input order.
+
+        Fewer come if there are no more, or if `SCAN` were looked at. A request that was passed over may be looked at
+        again after others were added or given back.
+        """
+
+    def lease_these(self, numbers: Sequence[int]) -> list[Lease]:
+        """Hand out requests that were passed over; those that are not pending any more are left out."""
 
     def give_back(self, leases: Sequence[Lease]) -> None:
         """Make leased requests pending again."""
@@ -113,10 +134,16 @@ class MemoryFrontier:
         self._sinks: Sequence[Sink] = ()
         self._known: set[bytes] = set()
         self._pending: list[tuple[int, int, bytes, Item]] = []  # a heap: -priority, number, …
+        self._passed: dict[int, Lease] = {}
         self._leased: set[int] = set()
         self._outcomes = dict.fromkeys(OUTCOMES, 0)
         self._names: dict[str, bytes] = {}
         self._number = 0
+
+    @property
+    def is_looked_through(self) -> bool:
+        """Whether `lease` has nothing to look at until something is added or given back."""
+        return not self._pending
 
     def open(self, sinks: Sequence[Sink]) -> None:
         """Nothing is known of earlier records, so they stay and new ones are appended."""
@@ -129,7 +156,7 @@ class MemoryFrontier:
 
     def counts(self) -> dict[str, int]:
         """Give the number of requests by outcome, and under `pending` those without one."""
-        return {"pending": len(self._pending) + len(self._leased), **self._outcomes}
+        return {"pending": len(self._pending) + len(self._passed) + len(self._leased), **self._outcomes}
 
     def begin_input(self, input_id: str | None) -> int | None:
         """Everything has to be read."""
@@ -150,13 +177,25 @@ class MemoryFrontier:
     def end_input(self) -> None:
         """Nothing to note."""
 
-    def lease(self, n: int) -> list[Lease]:
-        """Hand out up to `n` pending requests, by priority, then in input order."""
+    def lease(self, n: int, wanted: Wanted | None = None) -> list[Lease]:
+        """Hand out up to `n` pending requests that are wanted, by priority, then in input order."""
         leases: list[Lease] = []
-        while self._pending and len(leases) < n:
+        looked = 0
+        while self._pending and len(leases) < n and looked < SCAN:
+            looked += 1
             _, number, fp, item = heappop(self._pending)
+            lease = Lease(number, fp, item)
+            if wanted is not None and not wanted(lease):
+                self._passed[number] = lease
+                continue
             self._leased.add(number)
-            leases.append(Lease(number, fp, item))
+            leases.append(lease)
+        return leases
+
+    def lease_these(self, numbers: Sequence[int]) -> list[Lease]:
+        """Hand out requests that were passed over."""
+        leases = [lease for number in numbers if (lease := self._passed.pop(number, None)) is not None]
+        self._leased.update(lease.id for lease in leases)
         return leases
 
     def give_back(self, leases: Sequence[Lease]) -> None:

@@ -2,7 +2,8 @@
 
     input ──rows──▶ add ┐                                   ┌ record ◀── deliver ◀── workers
                         ├─ one thread at a time ─ frontier ─┤
-    workers ◀── lease ──┘                                   └ commit, at least every 200 ms
+    workers ◀── lease ──┘ (hosts that have enough           └ commit, at least every 200 ms
+                           waiting are passed over: `parking`)
 
 The loop's side keeps a small stock of leases and a small pile of finished records; everything that may block goes to a
 worker thread, one call at a time. If the disk cannot keep up, the pile is full and the workers wait: that is the
@@ -11,7 +12,7 @@ back-pressure from the disk to the network.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from itertools import islice
 from typing import Final, Protocol, TypeVar, TypeVarTuple
@@ -19,11 +20,14 @@ from typing import Final, Protocol, TypeVar, TypeVarTuple
 import anyio
 import anyio.to_thread
 
-from crawler.fanout.frontier import Finished, Frontier
+from crawler.fanout.frontier import Finished, Frontier, Lease
+from crawler.fanout.hosts import host_key
+from crawler.fanout.parking import Parking
 from crawler.fanout.plan import Item
 from crawler.fanout.result import Result
 from crawler.fanout.sources import close_iterator
 from crawler.fanout.stats import Stats
+from crawler.fanout.turns import Host, Turns
 
 ADD_BATCH: Final = 500
 COMMIT_BATCH: Final = 500
@@ -32,7 +36,8 @@ MAX_PILE: Final = 4 * COMMIT_BATCH
 """Finished records that may wait for their commit; with so many, workers wait for the disk."""
 
 MAX_AHEAD: Final = 100_000
-"""Pending requests up to which the input is read ahead; it sleeps until they are fewer."""
+"""Pending requests up to which the input is read ahead; it sleeps until they are fewer. Parked ones do not count: what
+comes behind them may be of other hosts."""
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
@@ -48,6 +53,8 @@ class Ledger:
         stats: Told what is known of the input.
         clock: Monotonic seconds.
         concurrency: That many leases at least are kept in stock.
+        turns: Where requests wait for their hosts: no more of one host are leased than may wait there.
+        by: What names a host, see `host_key`.
     """
 
     def __init__(
@@ -59,8 +66,13 @@ class Ledger:
         stats: Stats,
         clock: Callable[[], float],
         concurrency: int,
+        turns: Turns,
+        by: str = "origin",
     ) -> None:
         self._frontier = frontier
+        self._turns = turns
+        self._by = by
+        self._parking = Parking()
         self._items = items
         self._input_id = input_id
         self._stats = stats
@@ -72,6 +84,7 @@ class Ledger:
         self._unleased = 0  # pending requests that are not leased
         self._is_read = False
         self._restock = Signal()  # the stock is low, or there is more to lease
+        turns.on_hungry = self._restock.set
         self._read_on = Signal()  # there is room for more input
         self._pile: list[Finished] = []
         self._pile_full = Signal()
@@ -123,16 +136,56 @@ class Ledger:
 
     async def _keep_stocked(self, wake: Callable[[], None]) -> None:
         while not (self._is_read and not self._unleased):
-            if len(self._stock) > self._low or not self._unleased:
+            if self._turns.hungry:
+                await self._feed_host(self._turns.hungry.popleft(), wake)
+            elif len(self._stock) > self._low or self._frontier.is_looked_through or self._parking.is_full:
                 await self._restock.wait()
-                continue
-            leases = await self.call(self._frontier.lease, self._lease_batch)
-            self._unleased -= len(leases)
-            self._read_on.set()
-            now = self._clock()
-            for lease in leases:
-                self._stock.append(Result(lease, lease.id, lease.item.key, now))
-                wake()
+            else:
+                await self._lease(wake)
+
+    async def _lease(self, wake: Callable[[], None]) -> None:
+        """Fill the stock; what is too many of one host is parked."""
+        passed: list[Lease] = []
+        leased: Counter[str] = Counter()
+        turns, by = self._turns, self._by
+
+        def wanted(lease: Lease) -> bool:  # runs in the thread, and only looks at what belongs to the loop
+            host = lease.host = host_key(lease.item.url, by)
+            room = turns.room(host)
+            if room is not None and leased[host] >= room:
+                passed.append(lease)
+                return False
+            leased[host] += 1
+            return True
+
+        leases = await self.call(self._frontier.lease, self._lease_batch, wanted)
+        self._unleased -= len(leases)
+        now = self._clock()
+        for lease in leases:
+            self._stock.append(Result(lease, lease.id, lease.item.key, now))
+            wake()
+        for lease in passed:
+            self._parking.park(lease.host, -lease.item.priority, lease.id)
+            turns.note_more(lease.host, now)
+        self._read_on.set()
+
+    async def _feed_host(self, host: Host, wake: Callable[[], None]) -> None:
+        """Lease what was parked of a host that has room for more."""
+        numbers = self._parking.recall(host.key, max(0, host.quota - len(host.queue)))
+        leases = await self.call(self._frontier.lease_these, numbers) if numbers else []
+        self._unleased -= len(leases)
+        if numbers and not leases and self._parking.has(host.key):  # all of them were handed out meanwhile
+            self._turns.hungry.append(host)
+            return
+        now = self._clock()
+        self._turns.note_fed(host, is_all=not self._parking.has(host.key))
+        for lease in leases:
+            lease.host = host.key
+            result = Result(lease, lease.id, lease.item.key, now)
+            result.host = host.key
+            self._turns.put(result, now)
+            wake()
+        self._read_on.set()
 
     async def _read(self, rows: Rows, skip: int) -> None:
         """Move the input into the frontier, in batches, as far ahead as is useful."""
@@ -145,7 +198,7 @@ class Ledger:
                 self._stats.submitted += added.new
                 self._stats.duplicates += added.duplicates
                 self._restock.set()
-            while self._unleased >= MAX_AHEAD:
+            while self._unleased - self._parking.count >= MAX_AHEAD:
                 await self._read_on.wait()
         await self.call(self._frontier.end_input)
         self._note_end_of_input()

@@ -43,7 +43,9 @@ class RetryPolicy:
         base, factor, max_backoff, jitter: The back-off, see above.
         retry_after: `obey` waits as told and gives up if that is longer than `max_wait`; `cap` waits at most
             `max_wait`; `ignore` uses the back-off alone.
-        max_wait: Longest wait a server may ask for.
+        max_wait: Longest wait a server may ask for; see `HostClock` for what a longer one does to the whole host.
+        budget: Retries of one host, as a share of its first tries, besides a small reserve; rate-limited tries are
+            not counted. `None` is no limit.
     """
 
     attempts: int = 4
@@ -56,6 +58,102 @@ class RetryPolicy:
     jitter: Literal["full", "equal", "none"] = "full"
     retry_after: Literal["obey", "cap", "ignore"] = "obey"
     max_wait: float = 600.0
+    budget: float | None = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class HostLimits:
+    """What one host is asked at most; `None` is no limit.
+
+    Attributes:
+        concurrency: Requests at once.
+        rate: Starts per second, measured from start to start.
+        burst: Starts that may come at once after a pause, at a `rate`.
+        jitter: Each interval is drawn from `interval * (1 ± jitter)`; only where `burst` is 1.
+    """
+
+    concurrency: int | None = None
+    rate: float | None = None
+    burst: int = 1
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError(f"concurrency of a host must be at least 1, not {self.concurrency}")
+        if self.rate is not None and not self.rate > 0:
+            raise ValueError(f"rate of a host must be above 0, not {self.rate}")
+        if self.burst < 1 or not 0 <= self.jitter <= 1:
+            raise ValueError("burst is at least 1, jitter between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class HostRule:
+    """Limits of the hosts that match.
+
+    Attributes:
+        match: Shell pattern (`*.example.com`) for the host's name, or for name and port (`127.0.0.1:80*`).
+        limits: All of them: nothing is inherited any more.
+    """
+
+    match: str
+    limits: HostLimits
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitPolicy:
+    """When a host that only fails is left alone.
+
+    Attributes:
+        failures: Failures in a row (no connection, a time-out, a 5xx) after which it is; `None` is never.
+        open_for: Seconds of the first pause; each one that follows is twice as long. After a pause one request tries.
+        max_open: Longest pause; if the request after that fails as well, the host is given up for this run.
+    """
+
+    failures: int | None = 5
+    open_for: float = 60.0
+    max_open: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Politeness:
+    """How hosts are spared.
+
+    Attributes:
+        by: What counts as one host: scheme, name and port; or the name alone.
+        limits: Of each host.
+        rules: Other limits for some hosts; the first that matches counts.
+        rate: Starts per second of the whole run.
+        circuit: When a failing host is left alone.
+    """
+
+    by: Literal["origin", "host"] = "origin"
+    limits: HostLimits = HostLimits()
+    rules: tuple[HostRule, ...] = ()
+    rate: float | None = None
+    circuit: CircuitPolicy = CircuitPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class StopLimits:
+    """When a run ends before its list does. Each counts this run alone, and what is left stays pending.
+
+    Attributes:
+        after: Seconds.
+        requests: Requests begun.
+        bytes: Body bytes on the wire.
+        failures: Requests that failed for good.
+        failure_ratio: Share of failures among the last `failure_ratio_window` requests; a run that ends within it
+            succeeds (exit code 0).
+        consecutive_failures: Failures in a row.
+    """
+
+    after: float | None = None
+    requests: int | None = None
+    bytes: int | None = None
+    failures: int | None = None
+    failure_ratio: float | None = None
+    failure_ratio_window: int = 1000
+    consecutive_failures: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +236,8 @@ class Plan:
         concurrency: Requests on the wire at once.
         timeout: Limits of one attempt; the clock starts when the request gets its slot.
         retry: When to try again.
+        politeness: What each host is asked at most.
+        stop: When to end early.
         follow_redirects, max_redirects: Redirect rules.
         body: What happens to bodies.
         client: How the client is made.
@@ -156,6 +256,8 @@ class Plan:
     concurrency: int = 64
     timeout: Timeout = field(default_factory=_job_timeout)
     retry: RetryPolicy = RetryPolicy()
+    politeness: Politeness = Politeness(limits=HostLimits(concurrency=8))
+    stop: StopLimits = StopLimits()
     follow_redirects: bool = True
     max_redirects: int = 10
     body: BodyPolicy = BodyPolicy()

@@ -123,7 +123,7 @@ class Recorder:
             "items": None,
             "extract_errors": [],
             "page": None,
-            "host_wait": 0.0,
+            "host_wait": round(result.host_wait, 6),
             "worker": self._worker,
             "meta": item.meta or {},
         }

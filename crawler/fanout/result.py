@@ -40,7 +40,10 @@ class Result:
         rate_limited: How many of the failed tries were `rate_limited`.
         started: Monotonic time of the first attempt's start.
         begun, ended: Monotonic start and end of the last attempt.
-        queue: Seconds the last attempt waited for its slot.
+        queue: Seconds the last attempt waited for its host, its slot, a connection and its turns of the event loop.
+        host: Name of its host in the tables of politeness; empty where there are none.
+        held: Monotonic time from which it waited for its host.
+        host_wait: Seconds of `queue` that its host's clock took.
         path: Name of the body's file below the folder of bodies, if it went to a file.
         sha256: Digest of the body, hexadecimal, if it was computed.
         body: The body, if it was kept for the record.
@@ -61,9 +64,14 @@ class Result:
         "ended",
         "error",
         "error_kind",
+        "held",
+        "host",
+        "host_wait",
         "index",
         "key",
+        "overhead",
         "path",
+        "phases",
         "queue",
         "rate_limited",
         "ready",
@@ -88,7 +96,9 @@ class Result:
         self.attempt_errors: tuple[str, ...] = ()  # not a list: one object less per request for the collector to visit
         self.rate_limited = 0
         self.started = self.begun = self.ended = 0.0
-        self.queue = 0.0
+        self.queue = self.overhead = self.held = self.host_wait = 0.0
+        self.host = ""
+        self.phases: Timing | None = None
         self.path: str | None = None
         self.sha256: str | None = None
         self.body: bytes | None = None
@@ -140,13 +150,15 @@ class Result:
 
     @property
     def timing(self) -> Timing | None:
-        """Phases of the last response; `None` without one, or if the client does not measure."""
+        """Phases of the last attempt; `None` without a response, or if the client does not measure."""
+        if self.phases is not None:
+            return self.phases
         return None if self.response is None else self.response.extensions.get("crawler.timing")
 
     @property
     def total(self) -> float:
-        """Seconds of the last attempt, from its slot to the end of its body."""
-        return self.ended - self.begun
+        """Seconds of the last attempt: the sum of its phases where they are known, else from its slot to its end."""
+        return self.ended - self.begun - self.overhead
 
     @property
     def elapsed(self) -> float:
@@ -172,6 +184,8 @@ class Result:
         self.attempts += 1
         self.begun = now
         self.queue = now - self.ready
+        self.overhead = 0.0
+        self.phases = None
         self.response = self.error = self.error_kind = self.retry_after = None
         self.path = self.sha256 = self.body = None
         self.bytes = self.attempt_bytes_wire = 0
@@ -180,6 +194,37 @@ class Result:
         """Note that the attempt ended with an exception instead of a whole response."""
         self.error = error
         self._failed(classify(error))
+
+    def skip(self, error: Exception, now: float) -> None:
+        """Note that it was decided not to send it (any more), and why; that is no attempt."""
+        attempts = self.attempts
+        self.begin(now)
+        self.attempts = attempts
+        self.ended = now
+        self.error = error
+        self.error_kind = classify(error)
+
+    def account(self) -> None:
+        """Book what no phase of the exchange covers, so that the phases add up to `total`.
+
+        The way to a connection and the waits for the event loop are queueing; writing the body to its file is part of
+        receiving it; a redirect's exchanges are added up.
+        """
+        timing, response = self.timing, self.response
+        if timing is None or response is None:
+            return
+        if response.request is not self.request:
+            hops = [hop.extensions.get("crawler.timing") for hop in response.history]
+            timing = self.phases = timing.plus(hop for hop in hops if hop is not None)
+        gap = self.ended - self.begun - timing.total
+        if gap <= 0:
+            return
+        if self.path is not None:
+            timing = self.phases = timing.plus(())
+            timing.receive += gap
+        else:
+            self.queue += gap
+            self.overhead = gap
 
     def judge_status(self, status: int, has_retry_after: bool) -> None:
         """Note a response whose status is an error; others change nothing."""

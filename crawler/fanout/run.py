@@ -3,7 +3,7 @@
     items ─▶ ledger ─▶ frontier (SQLite or memory)        run = Run(plan, items)
                │ ▲                                        outcome = await run.execute()    # asyncio or trio
         leases ▼ │ records
-             engine ─▶ fetcher ─▶ one client
+      turns ─ engine ─▶ fetcher ─▶ one client
 
 While it goes, `run.stats` is live, and whoever runs in the same event loop may call `run.stop()` or `run.abort()`.
 """
@@ -24,19 +24,22 @@ import anyio.to_thread
 from crawler.fanout.bodies import BodyKeeper, open_bodies
 from crawler.fanout.clock import loop_clock
 from crawler.fanout.database import DatabaseFrontier
-from crawler.fanout.errors import OutputError, output_error
-from crawler.fanout.fetch import Fetcher, HTTPClient, make_client, wait_before_retry
+from crawler.fanout.errors import HostSuspended, OutputError, output_error
+from crawler.fanout.fetch import Fetcher, HTTPClient, asked_for, make_client, wait_before_retry
 from crawler.fanout.files import Claim, DiskError
 from crawler.fanout.frontier import Finished, Frontier, Lease, MemoryFrontier
 from crawler.fanout.kinds import DISK_KINDS
 from crawler.fanout.ledger import Ledger
 from crawler.fanout.lock import StateLock
 from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
+from crawler.fanout.polite import PoliteSource
 from crawler.fanout.record import Recorder
 from crawler.fanout.result import Result
 from crawler.fanout.sinks import Sink, make_sink
 from crawler.fanout.stats import Stats
+from crawler.fanout.stopping import StopRules
 from crawler.fanout.summary import make_summary, write_summary
+from crawler.fanout.turns import Turns
 from crawler.fanout.workers import Engine
 
 if TYPE_CHECKING:
@@ -71,6 +74,8 @@ class Run:
         self.stats = Stats(time.monotonic())
         self._items = items
         self._client = client
+        self._rules = StopRules(plan.stop)
+        self._turns = Turns(plan.politeness, plan.retry, plan.concurrency)
         self._reason: StopReason | None = None
         self._disk_error: OutputError | None = None
         self._engine: Engine | None = None
@@ -136,6 +141,8 @@ class Run:
             stats=self.stats,
             clock=clock,
             concurrency=plan.concurrency,
+            turns=self._turns,
+            by=plan.politeness.by,
         )
         async with AsyncExitStack() as stack:
             client = self._client
@@ -155,6 +162,8 @@ class Run:
             async with anyio.create_task_group() as helpers:
                 helpers.start_soon(self._keep_committing, ledger)
                 helpers.start_soon(self._enforce_grace)
+                if plan.stop.after is not None:
+                    helpers.start_soon(self._stop_after, plan.stop.after)
                 try:
                     await self._engine.run()
                 except Exception as error:
@@ -168,7 +177,7 @@ class Run:
     def _make_engine(
         self, ledger: Ledger, bodies: BodyKeeper, client: HTTPClient, clock: Callable[[], float]
     ) -> Engine:
-        plan, stats = self.plan, self.stats
+        plan, stats, turns, rules = self.plan, self.stats, self._turns, self._rules
         recorder = Recorder(plan.run_id, plan.name, plan.worker, time.time() - clock())
         fetcher = Fetcher(
             client,
@@ -180,20 +189,34 @@ class Run:
         )
 
         async def attempt(result: Result) -> None:
-            stats.start_attempt(result.attempts + 1)
             if result.attempts:
                 stats.waiting -= 1
+            if turns.is_given_up(result.host):
+                turns.cancel(result.host, clock())
+                result.skip(HostSuspended(f"{result.host} wants no more requests for now"), clock())
+                return
+            stats.start_attempt(result.attempts + 1)
+            if not result.attempts and rules.begin():
+                self.stop("requested")
+            begun = clock()
             try:
                 await fetcher.attempt(result)
             except BaseException:
                 stats.in_flight -= 1  # cancelled: it did not end, it was not made
+                turns.cancel(result.host, clock())
                 raise
             stats.end_attempt(result, host_of(result))
+            turns.end(result.host, begun, result.ended, result.error_kind, asked_for(result, plan.retry, time.time))
+            if rules.receive(stats.bytes_wire):
+                self.stop("requested")
 
         def again(result: Result) -> float | None:
+            if result.error_kind == HostSuspended.kind:
+                return None
             wait = wait_before_retry(plan.retry, result, result.target.item.idempotent, random.random)
-            if wait is not None:
-                stats.waiting += 1
+            if wait is None or (result.error_kind != "rate_limited" and not turns.may_retry(result.host)):
+                return None
+            stats.waiting += 1
             return wait
 
         def deliver(result: Result) -> Awaitable[None] | None:
@@ -204,9 +227,12 @@ class Run:
                 return None  # this machine's trouble, not the URL's: it stays pending
             lease: Lease = result.target
             stats.finish(result, host_of(result), result.ended)
+            if rules.finish(result.outcome == "failed"):
+                self.stop("requested")
             return ledger.record(Finished(lease.id, result.outcome, recorder.record(result, lease.item, lease.fp)))
 
-        return Engine(ledger, attempt=attempt, again=again, deliver=deliver, concurrency=plan.concurrency, clock=clock)
+        source = PoliteSource(ledger, turns, clock, lambda result: str(result.target.host))
+        return Engine(source, attempt=attempt, again=again, deliver=deliver, concurrency=plan.concurrency, clock=clock)
 
     async def _keep_committing(self, ledger: Ledger) -> None:
         try:
@@ -234,6 +260,11 @@ class Run:
         if not self._is_aborted:
             await anyio.sleep(self.plan.grace)
         self._engine.cancel()
+
+    async def _stop_after(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        self._rules.pass_time()
+        self.stop("requested")
 
     def _stop_for_disk(self, error: OutputError) -> None:
         if self._disk_error is None:
@@ -280,15 +311,20 @@ class Run:
             return "stopped", 4
         if self._reason is not None and (stats.pending or not stats.is_total_known):
             return ("stopped" if self._reason == "requested" else "interrupted"), _EXIT_CODES[self._reason]
-        return "finished", 1 if stats.failed else 0
+        return "finished", 0 if self._rules.are_tolerable(stats.failed, stats.done) else 1
 
     async def _summarise(self, started_at: datetime, now: float, sinks: Sequence[Sink]) -> Outcome:
         state, exit_code = self._verdict()
+        self.stats.suspended = dict(self._turns.suspended)
         outputs = await anyio.to_thread.run_sync(
             lambda: [sink.describe(with_digest=state == "finished") for sink in sinks]
         )
+        hit = self._rules.hit if state == "stopped" and self._disk_error is None else None
         summary = make_summary(self.plan, self.stats.summary(now), state, exit_code, started_at, outputs)
+        summary["limits_hit"] = [] if hit is None else [f"stop.{hit}"]
         message = "" if self._disk_error is None else str(self._disk_error)
+        if hit is not None:
+            message = f"stopped by stop.{hit}; the same command goes on with what is left"
         path = self._summary_path()
         if path is not None:
             try:

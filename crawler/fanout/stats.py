@@ -10,7 +10,6 @@ queue, waiting for a retry or on the wire.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -32,12 +31,21 @@ _RATE_WINDOW: Final = 5  # seconds of the "now" rate
 
 @dataclass(slots=True)
 class HostCount:
-    """What one host did. Seconds are sums over its attempts; not frozen, as it counts."""
+    """What one host did. Seconds are sums over its attempts; not frozen, as it counts.
+
+    Attributes:
+        n, ok: Requests that are final; that succeeded.
+        seconds, attempts: What its attempts took; how many there were.
+        wait: Seconds its requests waited for its clock, added up.
+        key: Its name in the tables of politeness.
+    """
 
     n: int = 0
     ok: int = 0
     seconds: float = 0.0
     attempts: int = 0
+    wait: float = 0.0
+    key: str = ""
 
     @property
     def mean(self) -> float:
@@ -113,6 +121,7 @@ class Stats:
         rate: Finished requests per second (`rate.now(t)`, `rate.mean(t)`, `rate.peak`).
         phases: Histogram per phase (`PHASES`); dns, connect and tls count fresh connections only.
         hosts, errors: Per host; per (kind, host).
+        suspended: Seconds for which a host wanted no requests, by its key; filled at the end.
         sequential_seconds: What the attempts so far would have taken one after the other.
         started: Monotonic time of the start.
     """
@@ -136,6 +145,7 @@ class Stats:
         self.hosts: dict[str, HostCount] = {}
         self.errors: dict[tuple[str, str], ErrorCount] = {}
         self.sequential_seconds = 0.0
+        self.suspended: dict[str, float] = {}
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -202,6 +212,8 @@ class Stats:
         counter = self._host(host)
         counter.attempts += 1
         counter.seconds += seconds
+        counter.wait += result.host_wait
+        counter.key = result.host
         if result.response is None:
             return
         phases = self.phases
@@ -268,10 +280,26 @@ class Stats:
             "bytes_wire": self.bytes_wire,
             "rate": {"mean": round(self.rate.mean(now), 3), "peak": self._peak(now)},
             "timing": {name: _spread(phase) for name, phase in self.phases.items()},
-            "hosts": _host_rows(self.hosts.items(), now - self.started),
+            "hosts": self._host_rows(now - self.started),
             "retries": {"n": self.retries, "share": round(self.retries / self.attempts, 6) if self.attempts else 0.0},
             "sequential_seconds": round(self.sequential_seconds, 6),
         }
+
+    def _host_rows(self, seconds: float) -> list[dict[str, object]]:
+        """The busiest hundred hosts."""
+        busiest = sorted(self.hosts.items(), key=lambda pair: (-pair[1].n, pair[0]))[:100]
+        return [
+            {
+                "host": name,
+                "n": host.n,
+                "ok": host.ok,
+                "rate": round(host.n / max(seconds, 1e-3), 3),
+                "mean": round(host.mean, 6),
+                "wait": round(host.wait, 6),
+                "suspended": round(self.suspended.get(host.key, 0.0), 3),
+            }
+            for name, host in busiest
+        ]
 
     def _peak(self, now: float) -> float:
         """The best whole second; a run shorter than one second has only its mean."""
@@ -286,12 +314,3 @@ def _spread(phase: Histogram) -> dict[str, float | None]:
     spread["max"] = round(phase.max, 6) if phase.count else None
     spread["mean"] = round(phase.total / phase.count, 6) if phase.count else None
     return spread
-
-
-def _host_rows(hosts: Iterable[tuple[str, HostCount]], seconds: float) -> list[dict[str, object]]:
-    """The busiest hundred hosts."""
-    busiest = sorted(hosts, key=lambda pair: (-pair[1].n, pair[0]))[:100]
-    return [
-        {"host": name, "n": h.n, "ok": h.ok, "rate": round(h.n / max(seconds, 1e-3), 3), "mean": round(h.mean, 6)}
-        for name, h in busiest
-    ]

@@ -7,15 +7,17 @@
                      └────── keeper ◀──── heap by ready time
 
 A worker *is* a slot: one that runs an attempt holds it, one that has nothing to send rests. What waits for a back-off
-lies in the heap and holds nothing. Workers are tasks that live as long as the engine (an own task per request costs
-1.8 µs under asyncio and far more under trio); each one that gets work starts the next while the limit allows it, so
-three URLs at a concurrency of 10,000 start four tasks.
+lies in the heap and holds nothing; what waits for its host lies in the source, if that is a `PoliteSource`, and comes
+out of it at the instant at which its host may be asked. Workers are tasks that live as long as the engine (an own task
+per request costs 1.8 µs under asyncio and far more under trio); each one that gets work starts the next while the
+limit allows it, so three URLs at a concurrency of 10,000 start four tasks.
 
 The engine knows nothing of HTTP, clients or records: it moves `Result`s between four functions.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from heapq import heappop, heappush
@@ -25,6 +27,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
+from crawler.fanout.polite import PoliteSource
 from crawler.fanout.result import Result
 
 MAX_WAITING: Final = 10_000
@@ -76,6 +79,7 @@ class Engine:
         if concurrency < 1:
             raise ValueError(f"concurrency must be at least 1, not {concurrency}")
         self._source = source
+        self._polite = source if isinstance(source, PoliteSource) else None
         self._attempt = attempt
         self._again = again
         self._deliver = deliver
@@ -91,6 +95,7 @@ class Engine:
         self._is_over = False
         self._error: Exception | None = None
         self._heap_changed: anyio.Event | None = None
+        self._alarm = math.inf  # the instant the keeper of time sleeps until
         self._crew: TaskGroup | None = None
         self._helpers: TaskGroup | None = None
 
@@ -107,6 +112,8 @@ class Engine:
         """
         async with anyio.create_task_group() as self._helpers:
             self._helpers.start_soon(self._feed)
+            if self._polite is not None:
+                self._helpers.start_soon(self._keep_time)
             async with anyio.create_task_group() as self._crew:
                 self._start_worker()
             self._helpers.cancel_scope.cancel()
@@ -150,9 +157,12 @@ class Engine:
             while not self._is_stopping:
                 result = self._take()
                 if result is None:
+                    self._set_alarm()
                     if not await self._rest():
                         return
                     continue
+                if self._polite is not None and self._resting and self._polite.is_ready:
+                    self.wake()  # one alarm may make many hosts ready
                 if self._workers < self._concurrency and not self._resting:
                     self._start_worker()
                 await self._turn(result)
@@ -180,9 +190,9 @@ class Engine:
     def _take(self) -> Result | None:
         if self._due:
             return self._due.popleft()
-        if len(self._heap) >= MAX_WAITING:
-            return None
-        return self._source.take()
+        if len(self._heap) < MAX_WAITING:
+            return self._source.take()
+        return None if self._polite is None else self._polite.take_held()
 
     async def _rest(self) -> bool:
         """Wait until there may be work; false if there will be none."""
@@ -215,10 +225,18 @@ class Engine:
         result.ready = self._clock() + wait
         self._sequence += 1
         heappush(self._heap, (result.ready, self._sequence, result))
-        if self._sequence == 1:
+        if self._sequence == 1 and self._polite is None:
             assert self._helpers is not None
             self._helpers.start_soon(self._keep_time)
         elif self._heap_changed is not None and self._heap[0][2] is result:
+            self._heap_changed.set()
+
+    def _set_alarm(self) -> None:
+        """See to it that the keeper of time wakes when the next host may be asked; for workers that go to rest."""
+        if self._polite is None or self._heap_changed is None:
+            return
+        at = self._polite.next_time()
+        if at is not None and at < self._alarm:
             self._heap_changed.set()
 
     async def _keep_time(self) -> None:
@@ -227,10 +245,22 @@ class Engine:
             now = self._clock()
             was_full = len(self._heap) >= MAX_WAITING
             while self._heap and self._heap[0][0] <= now:
-                self._due.append(heappop(self._heap)[2])
+                self._come_due(heappop(self._heap)[2])
                 self.wake()
             if was_full and len(self._heap) < MAX_WAITING:
                 self._dismiss()  # those who rested because of the limit may take new work again
+            self._alarm = self._heap[0][0] if self._heap else math.inf
+            if self._polite is not None and (at := self._polite.next_time()) is not None:
+                if at > now:
+                    self._alarm = min(self._alarm, at)
+                elif self._resting or self._workers < self._concurrency:
+                    self.wake()
             self._heap_changed = anyio.Event()
-            with anyio.move_on_after(self._heap[0][0] - now if self._heap else None):
+            with anyio.move_on_after(None if self._alarm == math.inf else self._alarm - now):
                 await self._heap_changed.wait()
+
+    def _come_due(self, result: Result) -> None:
+        if self._polite is None:
+            self._due.append(result)
+        else:
+            self._polite.put_back(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 TIMING: Final = "crawler.timing"
@@ -68,3 +69,22 @@ class Timing:
         self.receive = receive
         self.conn_id = conn_id
         self.remote_ip, self.remote_port = peer
+
+    @property
+    def total(self) -> float:
+        """Seconds of all phases together."""
+        return self.dns + self.connect + self.tls + self.send + self.ttfb + self.receive
+
+    def plus(self, others: Iterable[Timing]) -> Timing:
+        """Give a new one with the phases of others added: what a chain of redirects took, with the last connection."""
+        timing = Timing(None, self.send, self.ttfb, self.receive, self.conn_id, (self.remote_ip, self.remote_port))
+        timing.conn_reused = self.conn_reused
+        timing.dns, timing.connect, timing.tls = self.dns, self.connect, self.tls
+        for other in others:
+            timing.dns += other.dns
+            timing.connect += other.connect
+            timing.tls += other.tls
+            timing.send += other.send
+            timing.ttfb += other.ttfb
+            timing.receive += other.receive
+        return timing

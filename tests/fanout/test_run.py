@@ -16,11 +16,13 @@ import pytest
 import crawler
 from crawler.fanout import (
     BodyPolicy,
+    CircuitPolicy,
     Item,
     Outcome,
     Output,
     OutputError,
     Plan,
+    Politeness,
     RetryPolicy,
     Run,
     StateLocked,
@@ -39,6 +41,7 @@ def plan_of(folder: Path, **changes: Any) -> Plan:
         "state_dir": folder / "state",
         "concurrency": 8,
         "retry": FAST,
+        "politeness": Politeness(circuit=CircuitPolicy(failures=None)),
         "grace": 5.0,
     }
     return Plan(**{**settings, **changes})

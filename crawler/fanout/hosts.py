@@ -1,0 +1,245 @@
+"""One host's clock: when it may be asked next. Decides, never waits; time and chance come in as numbers.
+
+A host may be asked when all of these agree:
+
+    concurrency     fewer than so many requests are under way
+    next_allowed    its rate: a token bucket, from start to start
+    backoff_until   it said "later" (`Retry-After`, `RateLimit`, a bare 429)
+    open_until      it only failed of late: the circuit is open, then one request tries
+
+They are kept apart, so that none hides another: a host that asks for a minute does not lose its rate of one per second
+afterwards, and one that is slow by rule can still be told to wait.
+
+A burst is one event. Eight requests under way that all come back with 429 make one step of the back-off, and eight
+that fail make one opening of the circuit: what began before the last step knows nothing new.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Final
+
+from crawler.errors import InvalidURL
+from crawler.fanout.kinds import family
+from crawler.fanout.plan import CircuitPolicy, HostLimits, Politeness, RetryPolicy
+from crawler.fanout.retry import backoff
+from crawler.models import URL
+
+RETRY_RESERVE: Final = 10
+"""Retries a host has beyond its budget, so that short lists are tried as often as they say; besides one for each
+request that may be under way, as a moment's failure hits all of these at once."""
+
+_SIMPLE = re.compile(r"https?://([a-z0-9][a-z0-9.-]*)(?::([0-9]+))?(?=[/?#]|$)", re.ASCII)
+_TROUBLED_FAMILIES = frozenset({"dns", "connect", "transfer"})
+_TROUBLE = frozenset({"http_5xx", "timeout_tls", "proxy_connect"})
+_OWN_FAMILIES = frozenset({"local", "flow", "input", "policy"})  # nothing the host could help
+
+
+def host_key(url: str, by: str) -> str:
+    """Name the host of a URL: `http://h.example` (the port, if it is not the scheme's own), or `h.example`.
+
+    Args:
+        url: As the input has it.
+        by: `origin` or `host`.
+
+    Returns:
+        Empty for text that is no URL.
+    """
+    match = _SIMPLE.match(url)
+    if match is not None and match[2] is None:  # no parse needed: 0.5 µs against 2 µs and more
+        return match[1] if by == "host" else match[0]
+    try:
+        origin = URL(url).origin
+    except (InvalidURL, ValueError):
+        return ""
+    return origin.host if by == "host" else f"{origin.scheme}://{origin.netloc.decode('ascii')}"
+
+
+def limits_for(politeness: Politeness, key: str) -> HostLimits:
+    """Give the limits of the host with this key: those of the first rule that matches, else everybody's."""
+    if politeness.rules and key:
+        netloc = key.rpartition("://")[2]
+        name = re.sub(r":\d+$", "", netloc).strip("[]") if "://" in key else key
+        for rule in politeness.rules:
+            pattern = rule.match.lower()
+            if fnmatchcase(name, pattern) or fnmatchcase(netloc, pattern):
+                return rule.limits
+    return politeness.limits
+
+
+class Bucket:
+    """A rate with a burst, from start to start.
+
+    Attributes:
+        next_allowed: Instant of the next start.
+    """
+
+    __slots__ = ("_full_at", "_interval", "_jitter", "_tolerance", "next_allowed")
+
+    def __init__(self, rate: float | None, burst: int = 1, jitter: float = 0.0) -> None:
+        self._interval = 0.0 if rate is None else 1 / rate
+        # A burst is irregular by itself; with jittered intervals it could be larger than it may.
+        self._jitter = jitter if burst == 1 else 0.0
+        self._tolerance = (burst - 1) * self._interval
+        self._full_at = self.next_allowed = -math.inf  # the instant at which the whole burst is there again
+
+    def start(self, now: float, rng: Callable[[], float]) -> None:
+        """Take one token."""
+        if not self._interval:
+            return
+        interval = self._interval
+        if self._jitter:
+            interval *= 1 + self._jitter * (2 * rng() - 1)
+        self._full_at = max(self._full_at, now) + interval
+        self.next_allowed = self._full_at - self._tolerance
+
+
+class HostClock:
+    """When one host may be asked.
+
+    Args:
+        limits: Its limits.
+        retry: The back-off, what becomes of `Retry-After`, the budget of retries.
+        circuit: When it is left alone.
+        at_once: Requests that may be under way where its limits name none.
+
+    Attributes:
+        in_flight: Requests under way.
+        backoff_until: It asked to be left alone until then.
+        open_until: Its circuit lets nobody through until then.
+        is_given_up: It is not asked any more in this run: the pause it wants is too long, or it failed through all.
+    """
+
+    __slots__ = (
+        "_backoff_since",
+        "_bucket",
+        "_circuit",
+        "_concurrency",
+        "_failures",
+        "_open_for",
+        "_opened_at",
+        "_reserve",
+        "_retries",
+        "_retry",
+        "_starts",
+        "_steps",
+        "backoff_until",
+        "in_flight",
+        "is_given_up",
+        "open_until",
+    )
+
+    def __init__(self, limits: HostLimits, retry: RetryPolicy, circuit: CircuitPolicy, at_once: int) -> None:
+        self._concurrency = math.inf if limits.concurrency is None else limits.concurrency
+        self._reserve = RETRY_RESERVE + min(self._concurrency, at_once)
+        self._bucket = Bucket(limits.rate, limits.burst, limits.jitter)
+        self._retry = retry
+        self._circuit = circuit
+        self.in_flight = 0
+        self.is_given_up = False
+        self.backoff_until = self._backoff_since = -math.inf
+        self.open_until = self._opened_at = -math.inf
+        self._open_for = 0.0  # the last pause; 0 is a closed circuit
+        self._steps = self._failures = self._starts = self._retries = 0
+
+    @property
+    def next_allowed(self) -> float:
+        """Instant at which the rate allows the next start."""
+        return self._bucket.next_allowed
+
+    def ready_at(self) -> float:
+        """Give the instant from which it may be asked: infinite until a request under way ends."""
+        if self.is_given_up:
+            return -math.inf  # there is nobody to be spared
+        if self.in_flight >= self._concurrency or (self._open_for and self.in_flight):
+            return math.inf
+        return max(self._bucket.next_allowed, self.backoff_until, self.open_until)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether it may be forgotten: a new clock would allow the same."""
+        return not (self.in_flight or self._open_for or self.is_given_up) and self.ready_at() <= now
+
+    def start(self, now: float, rng: Callable[[], float]) -> None:
+        """Note that a request goes out now."""
+        self.in_flight += 1
+        self._starts += 1
+        self._bucket.start(now, rng)
+
+    def cancel(self) -> None:
+        """Note that a request under way was taken back; it says nothing about the host."""
+        self.in_flight -= 1
+
+    def end(self, begun: float, now: float, kind: str | None, asked: float | None, rng: Callable[[], float]) -> float:
+        """Learn from a request that ended.
+
+        Args:
+            begun: When it started.
+            now: Now.
+            kind: Error kind; `None` for success.
+            asked: Seconds for which the host wants no request, if it said so; 0 says nothing.
+            rng: Gives a number in [0, 1).
+
+        Returns:
+            For how many seconds longer the host is left alone because of it.
+        """
+        self.in_flight -= 1
+        before = max(now, self.backoff_until, self.open_until)
+        self._hear(begun, now, kind == "rate_limited", asked, rng)
+        if kind is None or family(kind) not in _OWN_FAMILIES:
+            self._judge(begun, now, kind)
+        return max(self.backoff_until, self.open_until, before) - before
+
+    def may_retry(self) -> bool:
+        """Say whether its budget allows one more retry, and count that."""
+        budget = self._retry.budget
+        if budget is not None and self._retries >= self._reserve + budget * (self._starts - self._retries):
+            return False
+        self._retries += 1
+        return True
+
+    def _hear(
+        self, begun: float, now: float, is_rate_limited: bool, asked: float | None, rng: Callable[[], float]
+    ) -> None:
+        """Take what it said about waiting."""
+        policy = self._retry
+        if policy.retry_after == "ignore":
+            asked = None
+        if asked and asked > policy.max_wait:
+            if policy.retry_after == "obey":
+                self.is_given_up = True
+                return
+            asked = policy.max_wait
+        is_news = begun >= self._backoff_since
+        if is_rate_limited and is_news:
+            self._steps += 1
+            self._backoff_since = now
+            asked = asked or backoff(policy, self._steps, rng)
+        elif not is_rate_limited and is_news:
+            self._steps = 0
+        if asked:
+            self.backoff_until = max(self.backoff_until, now + asked)
+
+    def _judge(self, begun: float, now: float, kind: str | None) -> None:
+        """Count failures in a row; those that began before the circuit opened were counted by that."""
+        policy = self._circuit
+        if policy.failures is None or begun < self._opened_at:
+            return
+        if kind is None or not is_trouble(kind):
+            self._failures = 0
+            self._open_for = 0.0
+            return
+        self._failures += 1
+        if self._open_for >= policy.max_open:
+            self.is_given_up = True
+        elif self._open_for or self._failures >= policy.failures:
+            self._open_for = min(2 * self._open_for or policy.open_for, policy.max_open)
+            self._opened_at = now
+            self.open_until = now + self._open_for
+
+
+def is_trouble(kind: str) -> bool:
+    """Whether an error of this kind says that the host, or the way to it, is in trouble."""
+    return kind in _TROUBLE or family(kind) in _TROUBLED_FAMILIES

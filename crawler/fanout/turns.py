@@ -1,0 +1,274 @@
+"""Whose turn it is: requests that wait for their hosts, served by readiness.
+
+    admit / put ──▶ queue of each host ──┐
+                                         ├─ heap of hosts by the instant at which they are ready ──▶ take
+                    clock of each host ──┘
+
+A host stands in the heap at most once (older entries are passed over), so both ways cost O(log hosts), and a host
+that must wait for an hour is not looked at for an hour. Hosts that are ready at the same time take turns. No I/O, no
+clock: `now` comes in.
+
+Memory: what waits is bounded by who puts it in; clocks of hosts that have nothing to say any more are dropped.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from crawler.fanout.hosts import Bucket, HostClock, limits_for
+from crawler.fanout.plan import Politeness, RetryPolicy
+from crawler.fanout.result import Result
+
+MAX_IDLE_HOSTS: Final = 10_000
+"""Clocks of hosts that nobody asks for any more, up to which they are kept."""
+
+FIRST_QUOTA: Final = 16
+LAST_QUOTA: Final = 1024
+
+
+class Host:
+    """One host: its clock and what waits for it.
+
+    Attributes:
+        key: Its name.
+        clock: When it may be asked.
+        queue: What waits, the next one first.
+        at: Where it stands in the heap; `None` if it does not.
+        quota: How many should wait in memory at most.
+        has_more: More of its requests lie in the frontier, passed over for now.
+        is_hungry: Somebody was told that it needs more of them.
+    """
+
+    __slots__ = ("at", "clock", "has_more", "is_hungry", "key", "queue", "quota")
+
+    def __init__(self, key: str, clock: HostClock) -> None:
+        self.key = key
+        self.clock = clock
+        self.queue: deque[Result] = deque()
+        self.at: float | None = None
+        self.quota = FIRST_QUOTA
+        self.has_more = False
+        self.is_hungry = False
+
+
+class Turns:
+    """Requests and their hosts.
+
+    Args:
+        politeness: Limits of the hosts and of the run.
+        retry: See `HostClock`.
+        concurrency: Of the run; a host that may have as many has no limit.
+        rng: Gives numbers in [0, 1).
+
+    Attributes:
+        waiting: Requests in the queues.
+        hungry: Hosts that could take more of what the frontier holds back for them.
+        on_hungry: Called when there is one more of these.
+        suspended: Seconds for which hosts were told to be left alone, by key; at most `MAX_IDLE_HOSTS` of them.
+    """
+
+    def __init__(
+        self,
+        politeness: Politeness,
+        retry: RetryPolicy,
+        concurrency: int,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self._politeness = politeness
+        self._concurrency = concurrency
+        self._retry = retry
+        self._rng = rng
+        self._bucket = Bucket(politeness.rate)
+        self._hosts: dict[str, Host] = {}
+        self._heap: list[tuple[float, int, Host]] = []
+        self._sequence = 0
+        self._sweep_at = MAX_IDLE_HOSTS
+        self.waiting = 0
+        self.hungry: deque[Host] = deque()
+        self.on_hungry: Callable[[], None] = _nothing
+        self.suspended: dict[str, float] = {}
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def _host(self, key: str, now: float) -> Host:
+        host = self._hosts.get(key)
+        if host is None:
+            if len(self._hosts) >= self._sweep_at:
+                self._sweep(now)
+            limits = limits_for(self._politeness, key)
+            clock = HostClock(limits, self._retry, self._politeness.circuit, self._concurrency)
+            host = self._hosts[key] = Host(key, clock)
+        return host
+
+    def room(self, key: str) -> int | None:
+        """Give how many more requests of a host should wait here; `None` if it needs no such bound.
+
+        Changes nothing, so that any thread may ask.
+        """
+        host = self._hosts.get(key)
+        if host is not None and host.queue:
+            return host.quota - len(host.queue)
+        limits = limits_for(self._politeness, key)
+        if limits.rate is None and (limits.concurrency is None or limits.concurrency >= self._concurrency):
+            return None
+        return FIRST_QUOTA if host is None else host.quota
+
+    def admit(self, result: Result, now: float) -> bool:
+        """Start a new request, if its host may be asked now and nobody is before it; else it waits here."""
+        host = self._host(result.host, now)
+        if not host.queue and host.clock.ready_at() <= now and self._bucket.next_allowed <= now:
+            self._start(host, now)
+            return True
+        self._put(host, result, now)
+        host.queue.append(result)
+        return False
+
+    def put(self, result: Result, now: float) -> None:
+        """Let a request wait for its host: a new one behind the others, one that was tried before them."""
+        host = self._host(result.host, now)
+        self._put(host, result, now)
+        if result.attempts:
+            host.queue.appendleft(result)
+        else:
+            host.queue.append(result)
+
+    def _put(self, host: Host, result: Result, now: float) -> None:
+        result.held = now
+        self.waiting += 1
+        if host.at is None:
+            self._schedule(host, now)
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    def take(self, now: float) -> Result | None:
+        """Start the request whose turn it is, if there is one."""
+        if self._bucket.next_allowed > now:
+            return None
+        while (host := self._first()) is not None:
+            at = host.at
+            assert at is not None
+            if at > now:
+                return None
+            heappop(self._heap)
+            host.at = None
+            ready = host.clock.ready_at()
+            if ready > now:  # something came up since it was put there
+                self._schedule(host, now)
+                continue
+            result = host.queue.popleft()
+            self.waiting -= 1
+            result.host_wait += max(0.0, at - result.held)
+            self._start(host, now)
+            if host.queue:
+                self._schedule(host, now)
+            if host.has_more and not host.is_hungry and 2 * len(host.queue) <= host.quota:
+                self._note_hunger(host)
+            return result
+        return None
+
+    def _start(self, host: Host, now: float) -> None:
+        host.clock.start(now, self._rng)
+        self._bucket.start(now, self._rng)
+
+    def _note_hunger(self, host: Host) -> None:
+        if not host.queue:  # eaten up faster than it was brought: bring more at a time
+            host.quota = min(2 * host.quota, LAST_QUOTA)
+        host.is_hungry = True
+        self.hungry.append(host)
+        self.on_hungry()
+
+    def note_more(self, key: str, now: float) -> None:
+        """Note that the frontier passed over a request of this host, so that it is asked for later."""
+        host = self._host(key, now)
+        if not host.has_more:
+            host.has_more = True
+            if not host.is_hungry and 2 * len(host.queue) <= host.quota:
+                self._note_hunger(host)
+
+    def note_fed(self, host: Host, *, is_all: bool) -> None:
+        """Note that a hungry host gets more now; `is_all` if the frontier holds no more of it back."""
+        host.is_hungry = False
+        host.has_more = not is_all
+
+    def is_ready(self, now: float) -> bool:
+        """Whether `take` would, as far as can be told at a glance, give something."""
+        host = self._first()
+        return host is not None and host.at is not None and host.at <= now and self._bucket.next_allowed <= now
+
+    def next_time(self) -> float | None:
+        """Give the instant at which time alone makes something ready; `None` if nothing waits for time."""
+        host = self._first()
+        return None if host is None or host.at is None else max(host.at, self._bucket.next_allowed)
+
+    # -- what came of it ----------------------------------------------------------------------------------------------
+
+    def is_given_up(self, key: str) -> bool:
+        """Whether a host is not to be asked any more."""
+        host = self._hosts.get(key)
+        return host is not None and host.clock.is_given_up
+
+    def may_retry(self, key: str) -> bool:
+        """Whether the host's budget allows one more retry, which is counted."""
+        host = self._hosts.get(key)
+        return host is None or host.clock.may_retry()
+
+    def end(self, key: str, begun: float, now: float, kind: str | None, asked: float | None) -> None:
+        """Learn from a request that ended; see `HostClock.end`."""
+        host = self._hosts[key]
+        seconds = host.clock.end(begun, now, kind, asked, self._rng)
+        if seconds > 0 and (key in self.suspended or len(self.suspended) < MAX_IDLE_HOSTS):
+            self.suspended[key] = self.suspended.get(key, 0.0) + seconds
+        self._wake(host, now)
+
+    def cancel(self, key: str, now: float) -> None:
+        """Note that a request under way was taken back."""
+        host = self._hosts[key]
+        host.clock.cancel()
+        self._wake(host, now)
+
+    def _wake(self, host: Host, now: float) -> None:
+        if host.queue and (host.at is None or host.clock.is_given_up):
+            self._schedule(host, now)
+
+    # -- the heap -----------------------------------------------------------------------------------------------------
+
+    def _schedule(self, host: Host, now: float) -> None:
+        """Put a host that has a queue into the heap, unless only the end of a request can make it ready."""
+        ready = host.clock.ready_at()
+        if ready == math.inf:
+            host.at = None
+            return
+        # Never before now: hosts that are ready already stand in line in the order they came.
+        host.at = max(ready, now)
+        self._sequence += 1
+        heappush(self._heap, (host.at, self._sequence, host))
+
+    def _first(self) -> Host | None:
+        """The host that stands first, without entries that do not hold any more."""
+        heap = self._heap
+        while heap:
+            at, _, host = heap[0]
+            if host.at == at and host.queue:
+                return host
+            heappop(heap)
+        return None
+
+    def _sweep(self, now: float) -> None:
+        """Forget hosts whose clocks say nothing; raises the limit if most have something to say."""
+        self._heap = [entry for entry in self._heap if entry[2].at == entry[0] and entry[2].queue]
+        heapify(self._heap)
+        self._hosts = {
+            key: host
+            for key, host in self._hosts.items()
+            if host.queue or host.has_more or host.is_hungry or not host.clock.is_idle(now)
+        }
+        self._sweep_at = max(MAX_IDLE_HOSTS, 2 * len(self._hosts))
+
+
+def _nothing() -> None:
+    """Nobody listens."""

@@ -1,0 +1,32 @@
+"""Numbers of requests that were passed over."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler.fanout.parking import Parking
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(-1000, 1000), st.integers(1, 2**40)) | st.integers(1, 5),
+        max_size=60,
+    )
+)
+def test_each_host_gets_its_numbers_in_order(steps: list[tuple[str, int, int] | int]) -> None:
+    """Against a plain list: by rank and number, each once, nothing lost."""
+    parking = Parking()
+    model: dict[str, list[tuple[int, int]]] = {"a": [], "b": []}
+    for step in steps:
+        if isinstance(step, tuple):
+            host, rank, number = step
+            parking.park(host, rank, number)
+            model[host].append((rank, number))
+            continue
+        for host, rows in model.items():
+            rows.sort()
+            assert parking.has(host) is bool(rows)
+            assert parking.recall(host, step) == [number for _, number in rows[:step]]
+            del rows[:step]
+        assert parking.count == sum(map(len, model.values()))
