@@ -124,6 +124,7 @@ def _colour(number: int) -> str:
 def _tables(said: View) -> Iterator[str]:
     yield from _table("Result", said.arms)
     yield from _table("Response times", said.percentiles)
+    yield from _table("Due and sent", said.starts)
     yield from _table("The client", said.costs)
     yield from _table("Errors", said.errors)
 

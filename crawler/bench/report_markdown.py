@@ -31,7 +31,13 @@ def _lines(view: View) -> Iterator[str]:
         yield from (f"- {escape(sentence)}" for sentence in view.headline)
         yield ""
     yield from _table(view.arms)
-    for title, table in (("Response times", view.percentiles), ("The client", view.costs), ("Errors", view.errors)):
+    parts = (
+        ("Response times", view.percentiles),
+        ("Due and sent", view.starts),
+        ("The client", view.costs),
+        ("Errors", view.errors),
+    )
+    for title, table in parts:
         if table.rows:
             yield from (f"## {title}", "", *_table(table))
     yield from ("## Notes", "", *(f"- {escape(note)}" for note in view.notes), "")

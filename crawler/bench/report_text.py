@@ -19,9 +19,10 @@ def _lines(view: View) -> Iterator[str]:
     yield from table_lines(view.arms)
     yield ""
     yield from table_lines(view.costs)
-    if view.errors.rows:
-        yield ""
-        yield from table_lines(view.errors)
+    for table in (view.starts, view.errors):
+        if table.rows:
+            yield ""
+            yield from table_lines(table)
     yield ""
     yield from (f"  {sentence}" for sentence in view.headline)
     yield from (f"  note: {note}" for note in view.notes)

@@ -55,6 +55,7 @@ class View:
         arms: The main table: rate, speed-up and latency of each arm.
         costs: CPU and memory of the client, lag, bytes.
         percentiles: All of them, of the response times.
+        starts: Open load: response times beside service times, and what lies between; empty for closed load.
         errors: Each kind with its arm; empty without errors.
         notes: What to know before believing it: coordinated omission, guards, too few rounds, an early end.
         breaches: Thresholds that do not hold.
@@ -67,6 +68,7 @@ class View:
     arms: Table
     costs: Table
     percentiles: Table
+    starts: Table
     errors: Table
     notes: tuple[str, ...]
     breaches: tuple[str, ...]
@@ -82,6 +84,7 @@ def view(result: BenchResult, breaches: Sequence[Breach] = ()) -> View:
         arms=_arm_table(result),
         costs=_cost_table(result),
         percentiles=_percentile_table(result),
+        starts=_start_table(result),
         errors=_error_table(result),
         notes=tuple(_notes(result)),
         breaches=tuple(_breach(breach) for breach in breaches),
@@ -220,6 +223,24 @@ def _percentile_table(result: BenchResult) -> Table:
         for arm in result.arms
     )
     return Table(("arm", *names, "max", "mean"), rows)
+
+
+def _start_table(result: BenchResult) -> Table:
+    """From the instant a request was due, from when it was sent, and the wait between: only a timetable tells them."""
+    head = ("arm", "response p50", "p99", "service p50", "p99", "send delay p99", "max")
+    if not is_open(result):
+        return Table(head, ())
+    rows = tuple(
+        (
+            arm.name,
+            *(units.time(arm.response_time.percentiles.get(name)) for name in ("p50", "p99")),
+            *(units.time(arm.service_time.percentiles.get(name)) for name in ("p50", "p99")),
+            units.time(arm.send_delay.percentiles.get("p99")),
+            units.time(arm.send_delay.max),
+        )
+        for arm in result.arms
+    )
+    return Table(head, rows)
 
 
 def _error_table(result: BenchResult) -> Table:

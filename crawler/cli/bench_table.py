@@ -51,8 +51,9 @@ def as_panel(view: View, files: Sequence[str], width: int) -> RenderableType:
     for path in files:
         about.add_row("report", Text(one_line(path, 300)))
     parts: list[RenderableType] = [about, Text(), _table(view.arms, width), Text(), _table(view.costs, width)]
-    if view.errors.rows:
-        parts += [Text(), _table(view.errors, width)]
+    for table in (view.starts, view.errors):
+        if table.rows:
+            parts += [Text(), _table(table, width)]
     parts.append(Text())
     parts += [Text(one_line(breach, 500), "bold red") for breach in view.breaches]
     parts += [Text(one_line(sentence, 500), "bold") for sentence in view.headline]

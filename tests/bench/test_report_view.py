@@ -32,6 +32,8 @@ def test_closed_load_has_its_caveat() -> None:
     assert CLOSED_NOTE not in said.notes
     assert ("load", "constant_rate: 500/s for 10.0 s per round, at most 50 in flight") in said.about
     assert said.costs.head[-1] == "dropped"
+    assert said.starts.rows[0] == ("sync", "50.0 ms", "150 ms", "–", "–", "–", "–")
+    assert view(result()).starts.rows == ()
     stages = ({"rate": 100.0, "duration": 30.0},)
     ramp = result(executor={"kind": "ramping_rate", "stages": stages, "max_vus": 9})
     assert ("load", "ramping_rate: 100/s in 30.0 s; at most 9 in flight") in view(ramp).about
