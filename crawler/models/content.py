@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import types
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -379,7 +380,7 @@ def dump_json(value: Any) -> bytes:
 
     Most values go through orjson (16 KiB: 21 µs, the standard library 400). What the two would write differently, or
     only one of them takes, is left to the standard library: integers beyond 64 bits, keys that are no text, subclasses,
-    dates; and anything with a `null` in it, as which orjson writes NaN.
+    dates, and NaN and infinity, which orjson writes as `null`.
 
     Raises:
         TypeError: A value of a kind that JSON has not.
@@ -391,12 +392,32 @@ def dump_json(value: Any) -> bytes:
     try:
         body = orjson.dumps(value, option=options)
     except (TypeError, ValueError, RecursionError):
-        body = b"null"
-    if b"null" not in body:
+        body = b""
+    if body and (b"null" not in body or _has_finite_floats(value)):
         return body
     from json import dumps
 
     return dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
+
+
+# A float as `marshal` writes it: "g" and eight bytes, the last two of which tell NaN and infinity (IEEE 754).
+_NO_NUMBER: Final = re.compile(rb"g.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
+
+
+def _has_finite_floats(value: Any) -> bool:
+    """Whether no float in `value` is NaN or infinite; False also where that is not certain.
+
+    Looks at the value as `marshal` writes it (version 2, which has no back references): 16 KiB of JSON take 15 µs, the
+    standard library's encoder 400.
+    """
+    import marshal
+
+    try:
+        data = marshal.dumps(value, 2)
+    except ValueError:  # a kind that only orjson knows
+        return False
+    # Mostly there is no such byte at all, and the pattern (50 µs) need not be tried.
+    return not (b"\x7f" in data or b"\xff" in data) or _NO_NUMBER.search(data) is None
 
 
 def _plain(value: Any) -> Any:

@@ -58,7 +58,18 @@ def test_what_the_encoders_write_differently_is_the_standard_librarys(value: Any
     assert dump_json(value) == by_the_standard_library(value)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, [-math.inf], {"a": [math.nan]}])
+@given(st.lists(st.floats() | st.none() | st.text() | st.integers()))
+def test_no_number_is_ever_missed(value: list[Any]) -> None:
+    """Among nulls, too: either it is refused, or every float in it is one."""
+    try:
+        written = dump_json(value)
+    except ValueError:
+        assert any(isinstance(item, float) and not math.isfinite(item) for item in value)
+    else:
+        assert json.loads(written) == value
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [-math.inf], {"a": [math.nan]}, {"a": None, "b": math.nan}])
 def test_no_number_is_refused(value: Any) -> None:
     """JSON has no NaN; it must not turn into null on the way."""
     with pytest.raises(ValueError, match="JSON"):
