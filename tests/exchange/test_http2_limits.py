@@ -232,10 +232,10 @@ async def test_a_peer_that_never_takes_a_request(face: Face) -> None:
             peer.send(frame(RST_STREAM, 0, peer.next_request(), word(REFUSED)))
 
     with FrameServer(script, hello=setting(3, 0)) as server:
-        async with client(face, timeout=crawler.Timeout(5, pool=0.2)) as http:
+        async with client(face, timeout=crawler.Timeout(5, pool=0.1)) as http:
             with pytest.raises(crawler.PoolTimeout) as caught:
                 await http.get(server.url)
-        async with client(face, timeout=crawler.Timeout(5, total=0.2)) as http:
+        async with client(face, timeout=crawler.Timeout(5, total=0.1)) as http:
             with pytest.raises(crawler.TotalTimeout):
                 await http.get(server.url)
 
@@ -252,7 +252,7 @@ async def test_a_server_that_always_goes_away(face: Face) -> None:
         peer.hold()
 
     with FrameServer(script) as server:
-        async with client(face, timeout=crawler.Timeout(5, pool=0.2)) as http:
+        async with client(face, timeout=crawler.Timeout(5, pool=0.1)) as http:
             with pytest.raises((crawler.PoolTimeout, crawler.RemoteProtocolError), match="going away") as caught:
                 await http.post(server.url, content=b"not done")
 
@@ -263,17 +263,16 @@ async def test_a_server_that_always_goes_away(face: Face) -> None:
 # --- silence ---
 
 
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have silence asked about, and answers expected, after a tenth of a second."""
+def ask_soon(monkeypatch: pytest.MonkeyPatch, timeout_s: float) -> None:
+    """Have silence asked about after a twentieth of a second."""
     for module in (asyncio_http2, pull_http2):
-        monkeypatch.setattr(module, "PING_AFTER_S", 0.1)
-        monkeypatch.setattr(module, "PING_TIMEOUT_S", 0.1)
+        monkeypatch.setattr(module, "PING_AFTER_S", 0.05)
+        monkeypatch.setattr(module, "PING_TIMEOUT_S", timeout_s)
 
 
-@pytest.mark.usefixtures("soon")
-async def test_silence_is_asked_about(face: Face) -> None:
+async def test_silence_is_asked_about(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that answers PING may let requests wait as long as they like to, any number of times."""
+    ask_soon(monkeypatch, 0.5)
 
     def script(peer: FramePeer) -> None:
         streams = peer.requests(2)
@@ -295,9 +294,9 @@ async def test_silence_is_asked_about(face: Face) -> None:
     assert len(server.connections) == 1
 
 
-@pytest.mark.usefixtures("soon")
-async def test_silence_without_an_answer_ends_the_connection(face: Face) -> None:
+async def test_silence_without_an_answer_ends_the_connection(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer to PING: every stream fails with a ReadError, whatever its own time limits."""
+    ask_soon(monkeypatch, 0.1)
 
     def script(peer: FramePeer) -> None:
         peer.answers_pings = False
@@ -321,9 +320,9 @@ async def test_silence_without_an_answer_ends_the_connection(face: Face) -> None
     assert server.peers[0].seen.pings >= 1
 
 
-@pytest.mark.usefixtures("soon")
-async def test_an_answer_may_be_queued_behind_a_body(face: Face) -> None:
+async def test_an_answer_may_be_queued_behind_a_body(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     """While bytes keep coming, the missing answer to a PING harms nobody."""
+    ask_soon(monkeypatch, 0.3)
 
     def script(peer: FramePeer) -> None:
         peer.answers_pings = False
@@ -332,7 +331,7 @@ async def test_an_answer_may_be_queued_behind_a_body(face: Face) -> None:
         peer.send(head(stream_id))
         for _ in range(8):
             peer.send(data(stream_id, b"x"))
-            peer.connection.wait(0.03)
+            peer.connection.wait(0.05)
         peer.send(frame(DATA, END_STREAM, stream_id))
         peer.hold()
 
@@ -341,9 +340,9 @@ async def test_an_answer_may_be_queued_behind_a_body(face: Face) -> None:
             assert (await http.get(server.url)).text == "x" * 8
 
 
-@pytest.mark.usefixtures("soon")
-async def test_idle_connections_are_not_asked(face: Face) -> None:
+async def test_idle_connections_are_not_asked(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits, nobody asks; after long idleness the time counts anew."""
+    ask_soon(monkeypatch, 0.1)
 
     def script(peer: FramePeer) -> None:
         peer.respond(peer.next_request())
@@ -354,7 +353,7 @@ async def test_idle_connections_are_not_asked(face: Face) -> None:
         async with client(face, timeout=None) as http:
             await http.get(server.url)
             waited = threading.Event()
-            threading.Timer(0.25, waited.set).start()
+            threading.Timer(0.15, waited.set).start()
             await face.wait(waited)
             await http.get(server.url)
 
@@ -383,9 +382,7 @@ async def test_the_end_of_a_blocked_upload(
 ) -> None:
     """An upload that waits for a window ends with its stream or its connection, whatever ends that."""
     if end == "no answer to PING":
-        for module in (asyncio_http2, pull_http2):
-            monkeypatch.setattr(module, "PING_AFTER_S", 0.1)
-            monkeypatch.setattr(module, "PING_TIMEOUT_S", 0.1)
+        ask_soon(monkeypatch, 0.05)
     is_blocked = threading.Event()
 
     def script(peer: FramePeer) -> None:
