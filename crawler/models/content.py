@@ -378,9 +378,9 @@ def _encode_json(value: Any) -> tuple[dict[str, str], ByteStream]:
 def dump_json(value: Any) -> bytes:
     """Write a value as compact JSON in UTF-8, by the rules of the standard library's encoder.
 
-    Most values go through orjson (16 KiB: 18 to 60 µs, the standard library 210). What the two would write differently, or
-    only one of them takes, is left to the standard library: integers beyond 64 bits, keys that are no text, subclasses,
-    dates, and NaN and infinity, which orjson writes as `null`.
+    Most values go through orjson (16 KiB: 18 to 60 µs, the standard library 210). What the two would write
+    differently, or only one of them takes, is left to the standard library: integers beyond 64 bits, keys that are no
+    text, subclasses, dates, and NaN and infinity, which orjson writes as `null`.
 
     Raises:
         TypeError: A value of a kind that JSON has not.
@@ -400,8 +400,8 @@ def dump_json(value: Any) -> bytes:
     return dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
 
 
-# A float as `marshal` writes it: "g", with or without the bit that says it may be referred to, and eight bytes, the last
-# two of which tell NaN and infinity (IEEE 754).
+# A float as `marshal` writes it: "g", with or without the bit that says it may be referred to, and eight bytes, the
+# last two of which tell NaN and infinity (IEEE 754).
 _NO_NUMBER: Final = re.compile(rb"[g\xe7].{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 
 
