@@ -11,7 +11,7 @@ They are kept apart, so that none hides another: a host that asks for a minute d
 afterwards, and one that is slow by rule can still be told to wait.
 
 A burst is one event. Eight requests under way that all come back with 429 make one step of the back-off, and eight
-that fail make one opening of the circuit: what began before the last step knows nothing new.
+that fail together count as one failure: what began before the last one was known knows nothing new.
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ class HostClock:
         "_bucket",
         "_circuit",
         "_concurrency",
+        "_failed_at",
         "_failures",
         "_open_for",
         "_opened_at",
@@ -141,7 +142,7 @@ class HostClock:
         self.in_flight = 0
         self.is_given_up = False
         self.backoff_until = self._backoff_since = -math.inf
-        self.open_until = self._opened_at = -math.inf
+        self.open_until = self._opened_at = self._failed_at = -math.inf
         self._open_for = 0.0  # the last pause; 0 is a closed circuit
         self._steps = self._failures = self._starts = self._retries = 0
 
@@ -223,7 +224,7 @@ class HostClock:
             self.backoff_until = max(self.backoff_until, now + asked)
 
     def _judge(self, begun: float, now: float, kind: str | None) -> None:
-        """Count failures in a row; those that began before the circuit opened were counted by that."""
+        """Count failures in a row; what began before the circuit opened says nothing about it."""
         policy = self._circuit
         if policy.failures is None or begun < self._opened_at:
             return
@@ -231,11 +232,15 @@ class HostClock:
             self._failures = 0
             self._open_for = 0.0
             return
+        if begun < self._failed_at:  # of the same burst
+            return
+        self._failed_at = now
         self._failures += 1
         if self._open_for >= policy.max_open:
             self.is_given_up = True
         elif self._open_for or self._failures >= policy.failures:
             self._open_for = min(2 * self._open_for or policy.open_for, policy.max_open)
+            self._failures = 0
             self._opened_at = now
             self.open_until = now + self._open_for
 

@@ -104,7 +104,8 @@ class CircuitPolicy:
     """When a host that only fails is left alone.
 
     Attributes:
-        failures: Failures in a row (no connection, a time-out, a 5xx) after which it is; `None` is never.
+        failures: Failures in a row (no connection, a time-out, a 5xx) after which it is; those that were under way
+            together count as one. `None` is never.
         open_for: Seconds of the first pause; each one that follows is twice as long. After a pause one request tries.
         max_open: Longest pause; if the request after that fails as well, the host is given up for this run.
     """

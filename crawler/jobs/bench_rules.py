@@ -21,6 +21,10 @@ REPORTS: Final = ("bench_json", "html", "markdown", "csv")
 
 _FETCH_ONLY: Final = {
     ("concurrency",): "say how many at once by `vus` of each arm",
+    ("per_host",): "a benchmark asks its one target as hard as each arm says",
+    ("hosts",): "a benchmark asks its one target as hard as each arm says",
+    ("rate",): "say `bench.rate`",
+    ("circuit",): "a benchmark counts failures and goes on",
     ("retry",): "a benchmark sends each request once",
     ("redirects",): "a benchmark follows no redirects; give the final URL",
     ("http",): "say `http_version` of each arm",

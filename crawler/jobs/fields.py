@@ -234,6 +234,16 @@ _DURATION_SCHEMA: Final[Schema] = {
 _SIZE_SCHEMA: Final[Schema] = {
     "anyOf": [{"type": "string", "pattern": units.SIZE_PATTERN}, {"type": "integer", "minimum": 1}, _REFERENCE]
 }
+_RATIO_SCHEMA: Final[Schema] = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": 1},
+        {"type": "string", "pattern": units.RATIO_PATTERN},
+        _REFERENCE,
+    ]
+}
+_RATE_SCHEMA: Final[Schema] = {"anyOf": [{"type": "string", "pattern": units.RATE_PATTERN}, _REFERENCE]}
+_RATE: Final = Reader(lambda value: units.parse_rate(value).per_second, _RATE_SCHEMA)
+_RATIO: Final = Reader(lambda value: units.parse_ratio(loosen(value)), _RATIO_SCHEMA)
 _LIMIT: Final = Reader(_parse_limit, _DURATION_SCHEMA)
 _SIZE: Final = Reader(_parse_size, _SIZE_SCHEMA)
 
@@ -246,6 +256,11 @@ LimitOrNull = Annotated[float | None, _LIMIT.or_null()]
 Size = Annotated[int, _SIZE]
 """Bytes, more than zero."""
 SizeOrNull = Annotated[int | None, _SIZE.or_null()]
+RateOrNull = Annotated[float | None, _RATE.or_null()]
+"""Events per second, more than zero."""
+Ratio = Annotated[float, _RATIO]
+"""A share from 0 to 1."""
+RatioOrNull = Annotated[float | None, _RATIO.or_null()]
 Text = Annotated[str, text(10_000)]
 PathText = Annotated[str, text(4096, r"[^\x00]+", "a path is not empty")]
 HeaderText = Annotated[str, Reader(_parse_header, {"type": "string"})]

@@ -27,6 +27,7 @@ from crawler.jobs.inputs import InputFile, Row, read_rows
 from crawler.jobs.lines import InputError
 from crawler.jobs.masking import mask_text, shown_tree
 from crawler.jobs.nodes import Map, plain
+from crawler.jobs.politeness import politeness_of, stop_limits_of
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
 from crawler.models import Timeout
@@ -106,6 +107,8 @@ class Job:
                 total=model.timeout.total,
             ),
             retry=self._retry(),
+            politeness=politeness_of(model),
+            stop=stop_limits_of(model),
             follow_redirects=model.redirects.follow,
             max_redirects=model.redirects.max,
             body=self._body(folder, moved=out is not None),
@@ -231,6 +234,7 @@ class Job:
             jitter=retry.backoff.jitter,
             retry_after=retry.retry_after,
             max_wait=retry.max_wait,
+            budget=retry.budget,
         )
 
     def _body(self, folder: Path, *, moved: bool) -> BodyPolicy:

@@ -10,20 +10,20 @@ from typing import Final
 
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
-    "": "workers per_host hosts rate bandwidth autothrottle circuit dns network robots auth crawl sitemaps dedupe"
+    "": "workers bandwidth autothrottle dns network robots auth crawl sitemaps dedupe"
     " paginate extract checks recrawl log telemetry schedule retention notify",
     "urls[]": "sha256 size",
     "input": "sample seed shuffle",
     "request": "body_file cookies proxy",
     "timeout": "queue dns tls ttfb min_speed min_speed_for",
-    "retry": "budget",
+    "hosts[]": "headers proxy http_version windows timeout retry robots max_pages",
     "redirects": "cross_host downgrade",
     "http": "max_connections streams_per_connection window compression",
     "tls": "client_cert client_key min_version",
     "download": "if_exists resume segments segment_min_size preallocate checksums_from on_mismatch mtime max_size pack"
     " pack_items pack_size",
     "output[]": "fields where compress roll_rows roll_size append cdxj",
-    "stop": "after requests bytes failures failure_ratio failure_ratio_window consecutive_failures disk_free memory",
+    "stop": "disk_free memory",
 }
 
 PENDING: Final[dict[str, frozenset[str]]] = {section: frozenset(keys.split()) for section, keys in _BY_SECTION.items()}

@@ -13,6 +13,7 @@ from crawler.jobs.bench_rules import kind_rules
 from crawler.jobs.fields import loosen
 from crawler.jobs.findings import Finding
 from crawler.jobs.nodes import Items, Map, Node, Scalar, ScalarValue, locate
+from crawler.jobs.polite_rules import polite_rules
 from crawler.jobs.urls import url_problem
 
 FORBIDDEN_HEADERS: Final = frozenset(
@@ -145,7 +146,7 @@ def _effectless(tree: Map) -> Iterator[Finding]:
 
 def _backoff(tree: Map) -> Iterator[Finding]:
     if _value(tree, "retry", "attempts") == 1:
-        for key in ("backoff", "status", "kinds"):
+        for key in ("backoff", "status", "kinds", "budget"):
             if _has(tree, "retry", key):
                 yield _key_finding(tree, ("retry", key), "has no effect with `attempts: 1`")
 
@@ -171,4 +172,4 @@ def _open_file_limit() -> int | None:
     return None if hard == resource.RLIM_INFINITY else hard
 
 
-_RULES: Final = (_one_source, _urls, _request, _effectless, _backoff, _open_files, kind_rules)
+_RULES: Final = (_one_source, _urls, _request, _effectless, _backoff, _open_files, polite_rules, kind_rules)

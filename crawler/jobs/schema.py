@@ -22,6 +22,8 @@ from crawler.jobs.fields import (
     LimitOrNull,
     OneOrMany,
     PathText,
+    RateOrNull,
+    RatioOrNull,
     Reader,
     Schema,
     Size,
@@ -35,6 +37,7 @@ from crawler.jobs.fields import (
     text,
     whole,
 )
+from crawler.jobs.polite_schema import Circuit, HostEntry, PerHost, Stop
 from crawler.jobs.section import SECTION
 from crawler.jobs.thresholds import Limits
 
@@ -191,7 +194,9 @@ class Retry(Section):
     retry_after: Annotated[Literal["obey", "cap", "ignore"], choice("obey", "cap", "ignore")] = "obey"
     """What to do with the server's Retry-After."""
     max_wait: Limit = 600.0
-    """Longest Retry-After that is waited for."""
+    """Longest Retry-After that is waited for; a host that wants more is asked no more in this run."""
+    budget: RatioOrNull = 0.1
+    """Retries of one host as a share of its requests, besides a small reserve; null is no limit."""
 
 
 class Redirects(Section):
@@ -278,13 +283,6 @@ class State(Section):
     """Commit every 200 ms or 500 records; or wait for the disk at each commit."""
 
 
-class Stop(Section):
-    """When a run ends early."""
-
-    grace: Duration = 10.0
-    """Time that requests in flight get to finish after Ctrl-C."""
-
-
 class Progress(Section):
     """What is shown while running."""
 
@@ -327,6 +325,12 @@ class JobFile(Section):
     request: Request = Request()
     concurrency: Annotated[int, whole(1, 10_000)] = 64
     """Requests on the wire at once."""
+    per_host: PerHost = PerHost()
+    hosts: Annotated[list[HostEntry], OneOrMany()] = []
+    """Other limits for some hosts; the first that matches counts."""
+    rate: RateOrNull = None
+    """Starts per time of the whole job, like 100/s."""
+    circuit: Circuit = Circuit()
     timeout: TimeoutSection = TimeoutSection()
     retry: Retry = Retry()
     redirects: Redirects = Redirects()

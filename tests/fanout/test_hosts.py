@@ -188,15 +188,17 @@ def test_one_good_probe_closes_the_circuit() -> None:
     assert ask(host, 71.0, "http_5xx") == pytest.approx(60)
 
 
-def test_failures_that_were_under_way_open_it_once() -> None:
-    """Eight that fail together are one opening, not four."""
+def test_failures_that_were_under_way_together_are_one() -> None:
+    """Eight connections that break at once are one failure; the next round that fails as well opens the circuit."""
     host = clock(circuit=CircuitPolicy(failures=2, open_for=60.0))
-    for _ in range(8):
-        host.start(0.0, half)
-    for _ in range(8):
-        host.end(0.0, 1.0, "connect_refused", None, half)
+    for now in (0.0, 1.0):
+        assert host.ready_at() <= now
+        for _ in range(8):
+            host.start(now, half)
+        for _ in range(8):
+            host.end(now, now + 1, "connect_refused", None, half)
 
-    assert host.ready_at() == 61.0
+    assert host.ready_at() == 62.0
     assert not host.is_given_up
 
 

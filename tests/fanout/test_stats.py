@@ -135,7 +135,9 @@ def test_the_summary_holds_it_all() -> None:
     assert list(empty) == list(full)
     assert full["counts"] == {"ok": 1, "failed": 2, "skipped": 0, "unchanged": 0, "cancelled": 0}
     assert full["status"] == {"200": 1, "404": 1}
-    assert full["hosts"] == [{"host": "h.example", "n": 3, "ok": 1, "rate": 0.273, "mean": 0.5}]
+    assert full["hosts"] == [
+        {"host": "h.example", "n": 3, "ok": 1, "rate": 0.273, "mean": 0.5, "wait": 0.0, "suspended": 0.0}
+    ]
     timing = full["timing"]
     assert isinstance(timing, dict)
     assert timing["total"]["p50"] == timing["total"]["max"] == 0.5

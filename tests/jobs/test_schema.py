@@ -40,11 +40,20 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
         ("retry: {backoff: {bse: 1s}}", "1:19: retry.backoff.bse: unknown key; did you mean 'base'?"),
         ("output: [{pth: x}]", "1:11: output[0].pth: unknown key; did you mean 'path'?"),
         ("urls: [{url: x, metod: GET}]", "1:17: urls[0].metod: unknown key; did you mean 'method'?"),
-        ("stop: {q: 1}", "1:8: stop.q: unknown key; known here: grace"),
-        ("per_host: {}", "1:1: per_host: this key is known, but this version does not do it yet; take it out"),
         (
-            "retry: {budget: 1%}",
-            "1:9: retry.budget: this key is known, but this version does not do it yet; take it out",
+            "stop: {q: 1}",
+            "1:8: stop.q: unknown key; known here: after, bytes, consecutive_failures, failure_ratio,"
+            " failure_ratio_window, failures, grace, requests",
+        ),
+        ("per_host: {rate: 5}", "1:18: per_host.rate: 5 is no rate; write a rate like 20/s, 30/m or 1/5s"),
+        (
+            "per_host: {by: ip}",
+            "1:16: per_host.by: 'ip' is known, but this version does not do it yet (it does origin or host)",
+        ),
+        ("autothrottle: {}", "1:1: autothrottle: this key is known, but this version does not do it yet; take it out"),
+        (
+            "hosts: {match: x, windows: []}",
+            "1:19: hosts[0].windows: this key is known, but this version does not do it yet; take it out",
         ),
         (
             "output: [{fields: [url]}]",
@@ -85,7 +94,7 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "retry: {kinds: tiemout_read}",
             "1:16: retry.kinds[0]: 'tiemout_read' matches no error kind; did you mean 'timeout_read'?",
         ),
-        ("requests: 3", "1:1: requests: unknown key here; did you mean 'bench.requests'?"),
+        ("requests: 3", "1:1: requests: unknown key here; did you mean 'bench.requests' or 'stop.requests'?"),
         (
             "bench: {guard: {lop: 1}}",
             "1:17: bench.guard.lop: unknown key; known here: cpu, dropped_ratio, loop_lag_p99",
@@ -152,7 +161,7 @@ def test_each_mistake_has_its_sentence_and_place(line: str, finding: str) -> Non
 
 def test_everything_at_once() -> None:
     """One run reports every finding of the file, in its order."""
-    _, findings = check("concurrency: x\nnam: y\nretry: {attempts: 0, budget: 1}\ntimeout: {read: -1s}\n")
+    _, findings = check("concurrency: x\nnam: y\nretry: {attempts: 0, budget: 2}\ntimeout: {read: -1s}\n")
     assert [finding.split(":")[1] for finding in findings] == ["1", "2", "3", "3", "4"]
 
 

@@ -1,0 +1,91 @@
+"""The keys that say how hosts are spared and when a run ends early, as pydantic models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel
+
+from crawler.jobs.fields import (
+    Duration,
+    Limit,
+    LimitOrNull,
+    RateOrNull,
+    Ratio,
+    RatioOrNull,
+    SizeOrNull,
+    Text,
+    choice,
+    whole,
+)
+from crawler.jobs.section import SECTION
+
+
+class PerHost(BaseModel):
+    """What one host is asked at most."""
+
+    model_config = SECTION
+
+    by: Annotated[Literal["origin", "host"], choice("origin", "host", later=("registrable_domain", "ip"))] = "origin"
+    """What counts as one host: scheme, name and port, or the name alone."""
+    concurrency: Annotated[int | None, whole(1, 10_000).or_null()] = 8
+    """Requests to one host at once; null is no limit."""
+    rate: RateOrNull = None
+    """Starts per time to one host, like 2/s or 30/m; null is no limit."""
+    burst: Annotated[int, whole(1, 10_000)] = 1
+    """Starts that may come at once after a pause."""
+    jitter: Ratio = 0.2
+    """Each interval is drawn from interval * (1 ± jitter)."""
+
+
+class HostEntry(BaseModel):
+    """Other limits for some hosts; what is not said here is as in `per_host`."""
+
+    model_config = SECTION
+
+    match: Text
+    """Pattern of names like *.example.com, or of name and port; the first entry that matches counts."""
+    concurrency: Annotated[int | None, whole(1, 10_000).or_null()] = None
+    """Requests to such a host at once."""
+    rate: RateOrNull = None
+    """Starts per time to such a host."""
+    burst: Annotated[int, whole(1, 10_000)] = 1
+    """Starts that may come at once after a pause."""
+    jitter: Ratio = 0.2
+    """Share by which intervals vary."""
+
+
+class Circuit(BaseModel):
+    """A host that only fails is left alone for a while."""
+
+    model_config = SECTION
+
+    failures: Annotated[int | None, whole(1, 10_000).or_null()] = 5
+    """Failures in a row (no connection, time-outs, 5xx) after which it is; null is never."""
+    open_for: Limit = 60.0
+    """First pause; each one that follows is twice as long."""
+    max_open: Limit = 900.0
+    """Longest pause; if the host fails after that as well, it is given up for this run."""
+
+
+class Stop(BaseModel):
+    """When a run ends early; what is left stays for the next one."""
+
+    model_config = SECTION
+
+    after: LimitOrNull = None
+    """Time since the start."""
+    requests: Annotated[int | None, whole(1).or_null()] = None
+    """Requests begun."""
+    bytes: SizeOrNull = None
+    """Bytes of bodies received."""
+    failures: Annotated[int | None, whole(1).or_null()] = None
+    """Requests that failed for good."""
+    failure_ratio: RatioOrNull = None
+    """Share of failures among the last ones; a run that ends within it succeeds."""
+    failure_ratio_window: Annotated[int, whole(1, 1_000_000)] = 1000
+    """How many these last ones are."""
+    consecutive_failures: Annotated[int | None, whole(1).or_null()] = None
+    """Failures in a row."""
+    grace: Duration = 10.0
+    """Time that requests in flight get to finish after Ctrl-C."""
