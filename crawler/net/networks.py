@@ -171,12 +171,14 @@ class AsyncNetworks:
             )
         self._loop = loop
         if isinstance(loop, asyncio.AbstractEventLoop):
-            self._pool = Pool(self._limits, AsyncioConnector(self._route, loop, self._cache))
+            self._pool = Pool(self._limits, AsyncioConnector(self._route, loop, self._cache), has_threads=False)
         else:
             from crawler.net.trio_stream import TrioDialer, TrioEvent, TrioReadiness
 
             world = World(async_chunks, AsyncBody, AsyncHTTPNetworkStream, TrioEvent, TrioReadiness, AsyncUpgradedBody)
-            self._pool = Pool(self._limits, PullConnector(self._route, TrioDialer(self._cache), world))
+            self._pool = Pool(
+                self._limits, PullConnector(self._route, TrioDialer(self._cache), world), has_threads=False
+            )
 
 
 _networks: WeakSet[BlockingNetwork | AsyncNetworks] = WeakSet()

@@ -2,7 +2,8 @@
 
 The same code serves asyncio, trio and blocking callers. It awaits nothing but the network it was given, whose
 awaitables are already finished in the blocking world. The lock guards the ledger between threads that share a
-`Client`; it is never held over an `await`, so that async callers merely pay 30 ns for it.
+`Client`; it is never held over an `await`. Where one thread runs an event loop, the two steps of every request do
+without it (0.35 µs each).
 """
 
 from __future__ import annotations
@@ -108,11 +109,13 @@ class Pool:
     Args:
         limits: How many connections, how many of them idle, and how long.
         connector: How connections are opened.
+        has_threads: Whether several threads may use it.
     """
 
-    __slots__ = ("connections", "connector", "is_closed", "ledger", "lock")
+    __slots__ = ("_has_threads", "connections", "connector", "is_closed", "ledger", "lock")
 
-    def __init__(self, limits: Limits, connector: Connector) -> None:
+    def __init__(self, limits: Limits, connector: Connector, *, has_threads: bool = True) -> None:
+        self._has_threads = has_threads
         self.ledger: Ledger[Connection] = Ledger(
             limits.max_connections, limits.max_keepalive_connections, limits.keepalive_expiry
         )
@@ -126,7 +129,10 @@ class Pool:
 
     def take(self, key: Origin) -> Connection | None:
         """An open connection to `key`, leased to the caller, if there is one now."""
-        with self.lock:
+        if self._has_threads:
+            with self.lock:
+                connection = self.ledger.lease_open(key, monotonic())
+        else:
             connection = self.ledger.lease_open(key, monotonic())
         if self.ledger.doomed:
             self._close_doomed()
@@ -150,7 +156,10 @@ class Pool:
 
     def release(self, connection: Connection) -> None:
         """The exchange on `connection` ended well."""
-        with self.lock:
+        if self._has_threads:
+            with self.lock:
+                self.ledger.release(connection, monotonic())
+        else:
             self.ledger.release(connection, monotonic())
         if self.ledger.doomed:
             self._close_doomed()
