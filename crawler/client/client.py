@@ -371,10 +371,12 @@ class BaseClient(Generic[Out, T]):
         """Send a request that was built before.
 
         Args:
-            request: From `build_request`, or made by hand: then the client adds nothing to it.
+            request: From `build_request`, or made by hand: then the client adds its time limits, where the request has
+                none, and nothing else.
             stream: Leave the body unread; the caller closes the response.
             auth, follow_redirects: As for `request`.
         """
+        self._settings.complete(request)
         return self._start(self._send(request, auth, follow_redirects, stream))
 
     # --- the verbs ---

@@ -162,6 +162,13 @@ class Settings:
             extensions=options,
         )
 
+    def complete(self, request: Request) -> None:
+        """Give a request that was made by hand the client's limits, where it has none of its own."""
+        extensions = request.extensions
+        extensions.setdefault("timeout", self._timeout_dict)
+        if self.max_response_size is not None:
+            extensions.setdefault("max_response_size", self.max_response_size)
+
     def is_plain(self) -> bool:
         """Whether requests get nothing from the client but its headers."""
         return not (self.has_base_url or self.params or self.cookies)

@@ -208,3 +208,19 @@ async def test_auth_is_chosen(face: Face, bed: Testbed) -> None:
         client.client.auth = ("a", "b")
         assert await sent() == "Basic YTpi"
         assert await sent(auth=("c", "d")) == "Basic Yzpk"
+
+
+async def test_a_request_made_by_hand_gets_the_clients_limits(face: Face) -> None:
+    """Without them it would wait for ever for a server that never answers."""
+    with RawServer([Do.READ, Do.HOLD]) as server:
+        async with face.client(timeout=0.05, max_response_size=5) as client:
+            request = crawler.Request("GET", server.url)
+            with pytest.raises(crawler.ReadTimeout):
+                await client.send(request)
+            own = crawler.Request("GET", server.url, extensions={"timeout": {"read": 0.01}})
+            with pytest.raises(crawler.ReadTimeout):
+                await client.send(own)
+
+    assert request.extensions["timeout"]["read"] == 0.05
+    assert request.extensions["max_response_size"] == 5
+    assert own.extensions["timeout"] == {"read": 0.01}
