@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from crawler.cli.exits import CommandError, complain, silence_stdout
 from crawler.cli.feed import Feed
 from crawler.cli.fresh import forget
 from crawler.cli.loop import run_async
+from crawler.cli.memo import Memo, write_memo
 from crawler.cli.progress import Progress, choose_progress, shown
 from crawler.cli.signals import DrainThenAbort, Reason
 from crawler.cli.source import describe
@@ -25,14 +27,38 @@ from crawler.cli.text import one_line
 from crawler.cli.units import count
 from crawler.fanout import Outcome, Plan, Run
 from crawler.fanout.errors import RunError
-from crawler.fanout.run import SUMMARY_FILE
+from crawler.fanout.run import STATE_FILE, SUMMARY_FILE
 from crawler.jobs import Job, JobError
 
 _DRY_RUN_SHOWN = 10
 
 
-def execute(job: Job, out: Path | None, *, fresh: bool, as_json: bool, quiet: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which failures are tried again: error kinds and statuses; none of either is any."""
+
+    kinds: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+
+
+def execute(
+    job: Job,
+    out: Path | None,
+    *,
+    fresh: bool,
+    as_json: bool,
+    quiet: bool,
+    memo: Memo | None = None,
+    again: Chosen | None = None,
+) -> int:
     """Run the job to its end and give the exit code.
+
+    Args:
+        job, out: What to run, and the folder that takes it all.
+        fresh: Forget earlier runs first.
+        as_json, quiet: What is shown.
+        memo: Kept beside the state.
+        again: Failures of earlier runs to try again; standard input is not read then.
 
     Raises:
         CommandError: It could not begin, or the input turned out to be wrong.
@@ -41,18 +67,33 @@ def execute(job: Job, out: Path | None, *, fresh: bool, as_json: bool, quiet: bo
         plan = job.plan(out=out)
         if fresh:
             forget(plan)
+        if again is not None:
+            _reopen(plan, again)
+        if memo is not None:
+            write_memo(plan.state_dir, memo)
         with testbed_for_run(job.testbed, plan.state_dir) as testbed_url:
-            outcome = run_async(_run(job, plan, testbed_url, quiet=quiet))
+            outcome = run_async(_run(job, plan, testbed_url, quiet=quiet, is_retry=again is not None))
     if outcome.message:
         complain(outcome.message)
     _show_outcome(outcome, plan, as_json=as_json, quiet=quiet)
     return outcome.exit_code
 
 
-async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool) -> Outcome:
+def _reopen(plan: Plan, again: Chosen) -> None:
+    from crawler.fanout.reopen import reopen
+
+    assert plan.state_dir is not None
+    n = reopen(plan, again.kinds, again.statuses, state_file=plan.state_dir / STATE_FILE)
+    complain(f"{count(n, 'URL')} that failed {'is' if n == 1 else 'are'} tried again")
+
+
+async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool, is_retry: bool) -> Outcome:
     items = job.items(testbed_url=testbed_url)
-    # An input without an identity is a stream: it may come slowly, and is read beside the run.
-    work = Run(plan, Feed(items) if plan.input_id is None else items)
+    work = Run(plan, items)
+    if plan.input_id is None:
+        # An input without an identity is a stream: it may come slowly, and is read beside the run. What is to be tried
+        # again stands in the state.
+        work = Run(plan, () if is_retry else Feed(items))
     progress = choose_progress("none" if quiet else job.progress_mode, job.progress_interval)
     async with shown(progress, work.stats):
         with _interruptible(work, progress):
@@ -114,7 +155,12 @@ def _places(plan: Plan) -> list[tuple[str, Path]]:
 def _next_steps(outcome: Outcome) -> list[tuple[str, str]]:
     if outcome.state != "finished":
         return [("go on", _command_line(without="--fresh"))]
-    return [("again", _command_line(without="--fresh") + " --fresh")]
+    command = _command_line(without="--fresh")
+    counts = outcome.summary["counts"]
+    steps = [("again", command.replace(" retry ", " run ", 1) + " --fresh")]
+    if isinstance(counts, dict) and counts.get("failed"):
+        steps.insert(0, ("retry", command.replace(" run ", " retry ", 1)))
+    return steps
 
 
 def _command_line(without: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crawler.cli.bed import PORT_FILE
+from crawler.cli.memo import MEMO_FILE
 from crawler.fanout import Plan
 from crawler.fanout.errors import output_error
 from crawler.fanout.lock import StateLock
@@ -41,6 +42,7 @@ def _files(plan: Plan) -> Iterator[Path]:
             yield plan.state_dir / (STATE_FILE + suffix)
         yield plan.state_dir / PORT_FILE
         yield plan.state_dir / SUMMARY_FILE
+        yield plan.state_dir / MEMO_FILE
     files = [output.path for output in plan.outputs if str(output.path) != "-"]
     yield from files
     if files:

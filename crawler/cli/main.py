@@ -1,7 +1,7 @@
 """The command line `crawler`: one command per file of this room; what a command needs is imported when it runs.
 
 main.py ─▶ boundary.py  failures become one message and an exit code (exits.py)
-   ├─▶ run.py ─▶ signals.py (Ctrl-C), progress.py (while it runs), summary.py (at the end)
+   ├─▶ run.py, retry.py ─▶ signals.py (Ctrl-C), progress.py (while it runs), summary.py (at the end)
    ├─▶ bench.py ─▶ bench_execution.py ─▶ bench_live.py (while it runs), bench_table.py (at the end); compare.py
    ├─▶ validate.py, config.py, schema.py, status.py
    └─▶ request.py, testbed.py
@@ -17,6 +17,7 @@ from crawler.cli.bench import bench
 from crawler.cli.boundary import Boundary
 from crawler.cli.compare import compare
 from crawler.cli.request import RequestCommand, request
+from crawler.cli.retry import retry
 from crawler.cli.run import run
 from crawler.cli.schema import schema
 from crawler.cli.status import status
@@ -33,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(run)
+app.command()(retry)
 app.command()(validate)
 app.command()(config)
 app.command()(schema)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.cli.exits import CommandError, complain
+from crawler.cli.memo import make_memo
 from crawler.cli.source import read_source
 from crawler.cli.text import one_line
 
@@ -50,7 +51,8 @@ def run(
     if dry_run:
         execution.show_dry_run(job, out)
         return
-    raise typer.Exit(execution.execute(job, out, fresh=fresh, as_json=as_json, quiet=quiet))
+    memo = make_memo(sources, overrides or (), out)
+    raise typer.Exit(execution.execute(job, out, fresh=fresh, as_json=as_json, quiet=quiet, memo=memo))
 
 
 def _run_benchmark(job: Job, out: Path | None, *, fresh: bool, dry_run: bool, as_json: bool, quiet: bool) -> None:

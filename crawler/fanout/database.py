@@ -21,7 +21,7 @@ import contextlib
 import os
 import sqlite3
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -31,6 +31,7 @@ from crawler.fanout.errors import StateDamaged, output_error, state_error
 from crawler.fanout.frontier import SCAN, Added, Finished, Lease, Wanted
 from crawler.fanout.ids import fingerprint
 from crawler.fanout.plan import Item
+from crawler.fanout.rewrite import Rewrite, put_in_place
 from crawler.fanout.sinks import Sink, cut_back, marks_of, write_records
 from crawler.fanout.stats import OUTCOMES
 
@@ -86,6 +87,14 @@ _SETTLE: Final = """
 UPDATE requests SET state = ?, commit_id = ? WHERE state = 0 AND id IN (SELECT value FROM json_each(?))
 """
 
+_CHOSEN: Final = """
+state > 0 AND id IN (
+    SELECT requests.id FROM json_each(?1) JOIN requests
+    ON fp_high = json_extract(value, '$[0]') AND fp_low = json_extract(value, '$[1]'))
+"""
+_COUNT_CHOSEN: Final = f"SELECT state, count(*) FROM requests WHERE {_CHOSEN} GROUP BY state"
+_REOPEN: Final = f"UPDATE requests SET state = 0, commit_id = NULL WHERE {_CHOSEN}"
+
 _START: Final = (-(2**62), 0)  # before every (rank, id)
 
 
@@ -128,6 +137,7 @@ class DatabaseFrontier:
 
     def open(self, sinks: Sequence[Sink]) -> None:
         """Bring list and outputs to the same state; see the module's text."""
+        self.finish_rewrites()
         sizes = [self._check_size(sink) for sink in sinks]
         for sink in sinks:
             try:
@@ -137,23 +147,23 @@ class DatabaseFrontier:
         self._sinks = sinks
         with self._transaction():
             for sink, size in zip(sinks, sizes, strict=True):
-                self._db.execute("INSERT OR IGNORE INTO commits VALUES (?, 0, ?, 0)", (sink.name, size or 0))
+                self._db.execute("INSERT OR IGNORE INTO commits VALUES (?, 0, ?, 0)", (self._key(sink.name), size or 0))
             short = [
                 (sink, size)
                 for sink, size in zip(sinks, sizes, strict=True)
-                if size is not None and size < self._committed(sink)[0]
+                if size is not None and size < self.committed(sink.name)[0]
             ]
             if short:
                 self._undo_commits(short)
         for sink in sinks:
             try:
-                sink.cut(*self._committed(sink))
+                sink.cut(*self.committed(sink.name))
             except OSError as error:
                 raise output_error(sink.name, error) from error
 
     def _check_size(self, sink: Sink) -> int | None:
         size = sink.size()
-        rows = self._committed(sink)[1]
+        rows = self.committed(sink.name)[1]
         if size is None and rows and sink.name != "-":
             raise StateDamaged(
                 f"{sink.name} is gone, but {self._path} counts {rows} records in it; "
@@ -161,18 +171,28 @@ class DatabaseFrontier:
             )
         return size
 
-    def _committed(self, sink: Sink) -> tuple[int, int]:
+    def committed(self, output: str) -> tuple[int, int]:
+        """Give up to which offset of an output records are vouched for, and how many."""
         row = self._db.execute(
-            "SELECT offset, rows FROM commits WHERE output = ? ORDER BY id DESC LIMIT 1", (sink.name,)
+            "SELECT offset, rows FROM commits WHERE output = ? ORDER BY id DESC LIMIT 1", (self._key(output),)
         ).fetchone()
         return row or (0, 0)
+
+    def _key(self, output: str) -> str:
+        """Name an output by its place beside the state: the same from every folder, also when both are moved."""
+        if output == "-":
+            return output
+        try:
+            return os.path.relpath(output, self._path.parent)
+        except ValueError:  # another drive of Windows
+            return os.path.abspath(output)
 
     def _undo_commits(self, short: Sequence[tuple[Sink, int]]) -> None:
         """Go back to the newest commit whose records are all there; what was settled since is pending again."""
         newest = self._commit_id
         for sink, size in short:
             row = self._db.execute(
-                "SELECT max(id) FROM commits WHERE output = ? AND offset <= ?", (sink.name, size)
+                "SELECT max(id) FROM commits WHERE output = ? AND offset <= ?", (self._key(sink.name), size)
             ).fetchone()
             newest = min(newest, row[0] or 0)
         rows = self._db.execute(
@@ -187,6 +207,52 @@ class DatabaseFrontier:
     def counts(self) -> dict[str, int]:
         """Give the number of requests by outcome, and under `pending` those without one."""
         return dict(self._counts)
+
+    # -- trying again -------------------------------------------------------------------------------------------------
+
+    def reopen(self, fingerprints: Collection[bytes], rewrites: Sequence[Rewrite]) -> int:
+        """Make requests with an outcome pending again, whose records the copies of the outputs do not have.
+
+        Args:
+            fingerprints: Of the requests.
+            rewrites: The copies, synced; they get their names here.
+
+        Returns:
+            How many requests are pending again.
+        """
+        pairs = _encode([struct.unpack(">qq", fp) for fp in fingerprints])
+        counts = dict(self._counts)
+        try:
+            with self._transaction():
+                rows = self._db.execute(_COUNT_CHOSEN, (pairs,)).fetchall()
+                for state, n in rows:
+                    self._count(OUTCOMES[state - 2], -n)
+                self._db.execute(_REOPEN, (pairs,))
+                for rewrite in rewrites:
+                    self._db.execute("DELETE FROM commits WHERE output = ?", (self._key(rewrite.name),))
+                    mark = (self._key(rewrite.name), self._commit_id + 1, rewrite.size, rewrite.rows)
+                    self._db.execute("INSERT INTO commits VALUES (?, ?, ?, ?)", mark)
+                due = _encode([self._key(rewrite.name) for rewrite in rewrites])
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('rewrites', ?)", (due,))
+                self._save(counts=_encode(self._counts), commit_id=self._commit_id + 1)
+        except BaseException:
+            self._counts = counts
+            raise
+        self._commit_id += 1
+        self.finish_rewrites()
+        return sum(n for _, n in rows)
+
+    def finish_rewrites(self) -> None:
+        """Give copies of outputs their names, if a process ended before it could."""
+        due = self._meta().get("rewrites")
+        if due is None:
+            return
+        if not self._is_durable:  # the renames must not outlive the transaction that says so
+            with self._translated():
+                self._db.execute("PRAGMA wal_checkpoint(FULL)")
+        put_in_place([str(self._path.parent / key) for key in orjson.loads(due)])
+        with self._transaction():
+            self._db.execute("DELETE FROM meta WHERE name = 'rewrites'")
 
     # -- the input ----------------------------------------------------------------------------------------------------
 
@@ -284,7 +350,7 @@ class DatabaseFrontier:
         for sink in self._sinks:
             if self._is_durable:
                 sink.sync()
-            mark = (sink.name, self._commit_id + 1, sink.offset, sink.rows)
+            mark = (self._key(sink.name), self._commit_id + 1, sink.offset, sink.rows)
             self._db.execute("INSERT INTO commits VALUES (?, ?, ?, ?)", mark)
 
     def _settle(self, outcome: str, ids: list[int]) -> None:
