@@ -90,11 +90,16 @@ class Bucket:
         """Take one token."""
         if not self._interval:
             return
-        interval = self._interval
-        if self._jitter:
-            interval *= 1 + self._jitter * (2 * rng() - 1)
-        self._full_at = max(self._full_at, now) + interval
-        self.next_allowed = self._full_at - self._tolerance
+        interval, jitter = self._interval, self._jitter
+        if not jitter:
+            self._full_at = max(self._full_at, now) + interval
+            self.next_allowed = self._full_at - self._tolerance
+            return
+        # A start that came late, as no slot was free, is caught up by shorter intervals, within the jitter: or the mean
+        # rate would be lower than allowed by as much as starts are late.
+        drawn = interval * (1 + jitter * (2 * rng() - 1))
+        due = now if self._full_at == -math.inf else max(self._full_at, now - jitter * interval)
+        self._full_at = self.next_allowed = max(due + drawn, now + (1 - jitter) * interval)
 
 
 class HostClock:

@@ -80,7 +80,9 @@ class PoliteSource:
             if new is None:
                 return None
             new.host = self._name_host(new)
-            if turns.admit(new, now):
+            if turns.admit(
+                new, self._clock()
+            ):  # looking at many takes time, and an old start would shorten an interval
                 return new
         self._was_full = was_full
         return None
