@@ -100,8 +100,8 @@ def report(starts: dict[str, list[float]], rate: float) -> bool:
     """Print what came out; whether the goals are met."""
     shortest = (1 - JITTER) / rate
     intervals = [later - earlier for times in starts.values() for earlier, later in pairwise(times)]
-    # The clock counts from the moment a request may go out; it is noted some microseconds later.
-    kept = sum(interval >= shortest - 0.001 for interval in intervals)
+    # The clock counts from the moment a request may go out; it is noted microseconds later, or a garbage collection.
+    kept = sum(interval >= shortest - 0.005 for interval in intervals)
     shares = [(len(times) - 1) / (times[-1] - times[0]) / rate for times in starts.values()]
     every = sorted(start for times in starts.values() for start in times)
     print(f"hosts               {len(starts)}, {len(every)} requests in {every[-1] - every[0]:.2f} s")

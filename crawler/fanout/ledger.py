@@ -184,7 +184,8 @@ class Ledger:
             result = Result(lease, lease.id, lease.item.key, now)
             result.host = host.key
             self._turns.put(result, now)
-            wake()
+        if leases:
+            wake()  # one worker; it wakes the next if the host may be asked by two
         self._read_on.set()
 
     async def _read(self, rows: Rows, skip: int) -> None:
