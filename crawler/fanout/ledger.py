@@ -171,7 +171,7 @@ class Ledger:
 
     async def _feed_host(self, host: Host, wake: Callable[[], None]) -> None:
         """Lease what was parked of a host that has room for more."""
-        numbers = self._parking.recall(host.key, max(0, host.quota - len(host.queue)))
+        numbers = self._parking.recall(host.key, self._turns.appetite(host))
         leases = await self.call(self._frontier.lease_these, numbers) if numbers else []
         self._unleased -= len(leases)
         if numbers and not leases and self._parking.has(host.key):  # all of them were handed out meanwhile

@@ -176,8 +176,6 @@ class Turns:
         self._bucket.start(now, self._rng)
 
     def _note_hunger(self, host: Host) -> None:
-        if not host.queue:  # eaten up faster than it was brought: bring more at a time
-            host.quota = min(2 * host.quota, LAST_QUOTA)
         host.is_hungry = True
         self.hungry.append(host)
         self.on_hungry()
@@ -189,6 +187,12 @@ class Turns:
             host.has_more = True
             if not host.is_hungry and 2 * len(host.queue) <= host.quota:
                 self._note_hunger(host)
+
+    def appetite(self, host: Host) -> int:
+        """Give how many more a hungry host should get; more each time, if all was eaten up before it was fed."""
+        if not host.queue:
+            host.quota = min(2 * host.quota, LAST_QUOTA)
+        return max(0, host.quota - len(host.queue))
 
     def note_fed(self, host: Host, *, is_all: bool) -> None:
         """Note that a hungry host gets more now; `is_all` if the frontier holds no more of it back."""
