@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from crawler.bench.plan import Arm, BenchPlan
 from crawler.models import URL
+from crawler.net.guard import is_public_address
 
 MAX_PUBLIC_RATE: Final = 100.0
 """Requests per second that a host nobody said they own is asked for at most."""
@@ -28,11 +28,8 @@ def hosts(plan: BenchPlan) -> frozenset[str]:
 
 
 def is_private(address: str) -> bool:
-    """Tell whether an IP address is of this machine or a private network (RFC 1918, RFC 4193, link-local)."""
-    ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip.is_loopback or ip.is_private or ip.is_link_local
+    """Tell whether an IP address is not of the public Internet; transition forms are judged by what they lead to."""
+    return not is_public_address(address)
 
 
 def public_hosts(addresses: Mapping[str, Collection[str]]) -> list[str]:
