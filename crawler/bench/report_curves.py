@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import mean
 from typing import Final
 
-from crawler.bench import report_units as units
-from crawler.bench.report_svg import (
-    SERIES,
-    WIDTH,
-    Scale,
-    decades,
-    figure,
-    grid_x,
-    grid_y,
-    label,
-    legend,
-    line,
-    round_steps,
-)
 from crawler.bench.result import ArmResult
+from crawler.report import units
+from crawler.report.lines import line_chart
+from crawler.report.svg import SERIES, WIDTH, Scale, decades, figure, grid_x, grid_y, label, legend, line
 
 _LEFT: Final = 46
 _HEIGHT: Final = 220
 _SHARES: Final = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
-
-Lines = Sequence[tuple[str, Sequence[tuple[float, float]]]]
-"""Name and points of each line, at most `SERIES`."""
 
 
 def cdf(arms: Sequence[ArmResult]) -> str:
@@ -65,7 +51,7 @@ def over_time(arms: Sequence[ArmResult]) -> str:
     lines = [(arm.name, _seconds(arm)) for arm in arms][:SERIES]
     if not any(len(points) >= 3 for _, points in lines):
         return ""
-    return _chart("Successful requests in each second of a round", "second of the round", lines)
+    return line_chart("Successful requests in each second of a round", "second of the round", lines)
 
 
 def over_rounds(arms: Sequence[ArmResult]) -> str:
@@ -73,7 +59,7 @@ def over_rounds(arms: Sequence[ArmResult]) -> str:
     lines = [(arm.name, [(float(r.round + 1), r.rate) for r in arm.rounds]) for arm in arms][:SERIES]
     if not any(len(points) >= 2 for _, points in lines):
         return ""
-    return _chart("Rate of each round", "round", lines)
+    return line_chart("Rate of each round", "round", lines)
 
 
 def _seconds(arm: ArmResult) -> list[tuple[float, float]]:
@@ -85,23 +71,3 @@ def _seconds(arm: ArmResult) -> list[tuple[float, float]]:
         if row.second < ends[row.round]:
             found.setdefault(row.second, []).append(row.requests - row.errors)
     return [(float(second + 1), mean(counts)) for second, counts in sorted(found.items())]
-
-
-def _chart(title: str, below: str, lines: Lines) -> str:
-    values: Mapping[str, list[float]] = {
-        "x": [point[0] for _, points in lines for point in points],
-        "y": [point[1] for _, points in lines for point in points],
-    }
-    steps = round_steps(max(values["y"]))
-    x = Scale(min(values["x"]), max(values["x"]), _LEFT + 6, WIDTH - 12)
-    y = Scale(0, steps[-1], _HEIGHT, 10)
-    parts = grid_y(y, steps, _LEFT, WIDTH - 8, units.tick_rate)
-    stride = max(1, round((x.high - x.low) / 8))
-    places = [x.low + stride * number for number in range(int((x.high - x.low) / stride) + 1)]
-    parts += grid_x(x, places, y.end, _HEIGHT, lambda value: f"{value:.0f}")
-    parts.append(label(WIDTH - 8, _HEIGHT + 32, below, anchor="end", kind="small"))
-    for number, (name, points) in enumerate(lines):
-        drawn = [(x.at(place), y.at(value)) for place, value in points]
-        parts.append(line(drawn, f"curve s{number}", name))
-    keys, bottom = legend([(f"s{number}", name) for number, (name, _) in enumerate(lines)], _HEIGHT + 42)
-    return figure(bottom, title, [*parts, *keys])

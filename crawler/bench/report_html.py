@@ -9,41 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from crawler.bench import report_units as units
-from crawler.bench.report_bars import Bar, bars
 from crawler.bench.report_curves import cdf, over_rounds, over_time
-from crawler.bench.report_style import style_sheet
-from crawler.bench.report_svg import SERIES
-from crawler.bench.report_view import Table, View, is_open, verdict, view
+from crawler.bench.report_view import View, is_open, verdict, view
 from crawler.bench.report_waterfall import waterfall
 from crawler.bench.result import ArmResult, BenchResult
 from crawler.bench.statistics import median_interval
 from crawler.bench.thresholds import Breach
 from crawler.bench.verdict import seed_of
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+from crawler.report import units
+from crawler.report.bars import Bar, bars
+from crawler.report.page import figure_of, page, table_of
+from crawler.report.svg import SERIES
 
 
 def html(result: BenchResult, breaches: Sequence[Breach] = ()) -> str:
     """Write the whole page."""
     said = view(result, breaches)
-    return "\n".join(
-        (
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-            f"<title>{escape(said.title)} · benchmark</title>",
-            f"<style>{style_sheet()}</style></head><body>",
-            *_head(result, said),
-            '<div class="charts">',
-            *_charts(result),
-            "</div>",
-            *_tables(said),
-            *_notes(said),
-            "</body></html>\n",
-        )
-    )
+    charts = ('<div class="charts">', *_charts(result), "</div>")
+    return page(f"{said.title} · benchmark", (*_head(result, said), *charts, *_tables(said), *_notes(said)))
 
 
 def _head(result: BenchResult, said: View) -> Iterator[str]:
@@ -65,27 +48,21 @@ def _charts(result: BenchResult) -> Iterator[str]:
     arms = result.arms
     percent = f"{100 * result.confidence:g} %"
     if not is_open(result):
-        yield _figure(
+        yield figure_of(
             "Rate", f"Successful requests per second: median of the rounds, with {percent} interval.", _rates(arms)
         )
-    yield _figure(
+    yield figure_of(
         "Median response time",
         f"Half of the requests were answered within: median of the rounds, with {percent} interval. Shorter is better.",
         _medians(result),
     )
     left_out = f" The first {SERIES} of {len(arms)} arms." if len(arms) > SERIES else ""
-    yield _figure(
+    yield figure_of(
         "Response times", f"Share of requests answered within a time; the axis is logarithmic.{left_out}", cdf(arms)
     )
-    yield _figure("Over time", f"Rate in each second of a round, mean of the rounds.{left_out}", over_time(arms))
-    yield _figure("Rounds", f"Rate of each round: a drift or an odd round shows here.{left_out}", over_rounds(arms))
-    yield _figure("Phases of a request", "Mean time of each phase, one after the other.", waterfall(arms))
-
-
-def _figure(title: str, caption: str, svg: str) -> str:
-    if not svg:
-        return ""
-    return f"<figure><h2>{escape(title)}</h2><figcaption>{escape(caption)}</figcaption>{svg}</figure>"
+    yield figure_of("Over time", f"Rate in each second of a round, mean of the rounds.{left_out}", over_time(arms))
+    yield figure_of("Rounds", f"Rate of each round: a drift or an odd round shows here.{left_out}", over_rounds(arms))
+    yield figure_of("Phases of a request", "Mean time of each phase, one after the other.", waterfall(arms))
 
 
 def _rates(arms: Sequence[ArmResult]) -> str:
@@ -122,29 +99,11 @@ def _colour(number: int) -> str:
 
 
 def _tables(said: View) -> Iterator[str]:
-    yield from _table("Result", said.arms)
-    yield from _table("Response times", said.percentiles)
-    yield from _table("Due and sent", said.starts)
-    yield from _table("The client", said.costs)
-    yield from _table("Errors", said.errors)
-
-
-def _table(title: str, table: Table) -> Iterator[str]:
-    if not table.rows:
-        return
-    sides = ["left" if column in table.left else "" for column in range(len(table.head))]
-    yield f'<h2>{escape(title)}</h2><div class="scroll"><table><thead><tr>'
-    yield (
-        "".join(_cell("th", side, text) for side, text in zip(sides, table.head, strict=True)) + "</tr></thead><tbody>"
-    )
-    for row in table.rows:
-        yield "<tr>" + "".join(_cell("td", side, text) for side, text in zip(sides, row, strict=True)) + "</tr>"
-    yield "</tbody></table></div>"
-
-
-def _cell(tag: str, side: str, text: str) -> str:
-    kind = f' class="{side}"' if side else ""
-    return f"<{tag}{kind}>{escape(text)}</{tag}>"
+    yield from table_of("Result", said.arms)
+    yield from table_of("Response times", said.percentiles)
+    yield from table_of("Due and sent", said.starts)
+    yield from table_of("The client", said.costs)
+    yield from table_of("Errors", said.errors)
 
 
 def _notes(said: View) -> Iterator[str]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from crawler.bench.report_view import Table, View
+from crawler.bench.report_view import View
+from crawler.report.page import Table
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crawler.bench.report_view import Table, View
+from crawler.bench.report_view import View
+from crawler.report.page import Table
 
 
 def text(view: View) -> str:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from crawler.bench import report_units as units
 from crawler.bench.plan import MIN_ROUNDS
 from crawler.bench.result import ArmResult, BenchResult
 from crawler.bench.thresholds import Breach
+from crawler.report import units
+from crawler.report.page import Table
 
 CLOSED_NOTE: Final = (
     "Closed load: each virtual user waits for an answer before it asks again, so a server that stalls is asked less "
@@ -33,15 +34,6 @@ _VERDICTS: Final = {
     "too_few_rounds": "too few rounds",
     "no_data": "no data",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: the first column is text, the others are numbers unless `left` names them."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: frozenset[int] = frozenset({0})
 
 
 @dataclass(frozen=True, slots=True)

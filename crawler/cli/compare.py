@@ -14,7 +14,7 @@ from crawler.cli.text import one_line, printable
 if TYPE_CHECKING:
     from crawler.bench import BenchResult
     from crawler.bench.compare import Change
-    from crawler.bench.report_view import Table
+    from crawler.report.page import Table
 
 _MAX_BYTES = 256 * 1024 * 1024  # of a result file; a report of 64 arms is a few megabytes
 
@@ -95,8 +95,8 @@ def _show(files: list[Path], hindrances: list[str], changes: list[Change]) -> No
 
 
 def _table(changes: list[Change]) -> Table:
-    from crawler.bench import report_units as units
-    from crawler.bench.report_view import Table
+    from crawler.report import units
+    from crawler.report.page import Table
 
     rows = []
     for change in changes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from crawler.bench.report_svg import WIDTH, Scale, box, figure, label, rule
+from crawler.report.svg import WIDTH, Scale, box, figure, label, rule
 
 _STEP: Final = 40
 _VALUE_WIDTH: Final = 4

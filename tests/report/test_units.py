@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.bench import report_units as units
+from crawler.report import units
 
 
 @pytest.mark.parametrize(

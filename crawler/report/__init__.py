@@ -1,0 +1,1 @@
+"""What reports are made of: charts, numbers and the page around them. For runs and benchmarks."""
