@@ -15,9 +15,13 @@ from crawler.client.api import websocket as websocket
 from crawler.client.auth import Auth as Auth
 from crawler.client.auth import BasicAuth as BasicAuth
 from crawler.client.auth import FunctionAuth as FunctionAuth
+from crawler.client.aws_sigv4 import AwsSigV4Auth as AwsSigV4Auth
 from crawler.client.client import AsyncClient as AsyncClient
 from crawler.client.client import Client as Client
 from crawler.client.digest import DigestAuth as DigestAuth
+from crawler.client.host_auth import HostAuth as HostAuth
+from crawler.client.key_auth import HeaderAuth as HeaderAuth
+from crawler.client.key_auth import QueryAuth as QueryAuth
 from crawler.client.netrc_auth import NetRCAuth as NetRCAuth
 from crawler.client.oauth2 import BearerAuth as BearerAuth
 from crawler.client.oauth2 import OAuth2ClientCredentials as OAuth2ClientCredentials

@@ -30,10 +30,6 @@ class Auth:
         """Yield the request to send; each `yield` gives the response to it. Return when satisfied."""
         yield request
 
-    def reads_response_to(self, request: Request) -> bool:
-        """Whether the flow looks at the content of the response to `request`, one of those it yielded."""
-        return self.requires_response_body
-
     def sync_auth_flow(self, request: Request) -> AuthFlow:
         """The flow of the blocking client."""
         if self.requires_request_body:
@@ -42,7 +38,7 @@ class Auth:
         request = next(flow)
         while True:
             response = yield request
-            if self.reads_response_to(request):
+            if self.requires_response_body:
                 response.read()
             try:
                 request = flow.send(response)
@@ -57,7 +53,7 @@ class Auth:
         request = next(flow)
         while True:
             response = yield request
-            if self.reads_response_to(request):
+            if self.requires_response_body:
                 await response.aread()
             try:
                 request = flow.send(response)

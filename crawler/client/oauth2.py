@@ -12,14 +12,19 @@ Source: RFC 6750 (bearer tokens), RFC 6749 §4.4 (client credentials), §2.3.1 (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from crawler.client.auth import Auth, AuthFlow, basic_header
 from crawler.client.script import without_credentials
 from crawler.errors import HTTPStatusError, RemoteProtocolError
 from crawler.models import URL, Request, Response
+
+if TYPE_CHECKING:
+    import anyio
+    from anyio.lowlevel import RunVar
 
 # What a token request takes over from the request that needs the token: its limits, and who watches it.
 _INHERITED: Final[tuple[str, ...]] = ("timeout", "deadline", "trace", "max_response_size")
@@ -41,20 +46,16 @@ class BearerAuth(Auth):
         yield request
 
 
-class TokenRequest(Request):
-    """The request for a token; its response is read before the flow goes on."""
-
-
 class OAuth2ClientCredentials(Auth):
     """Bearer tokens that this program gets for itself, by the client credentials grant.
 
     The token is asked for through the same client, when the first request needs it, and kept until shortly before it
     expires. Where a server refuses it (401), one new token is fetched and the request is sent once more, if its body
-    can be. One instance may be shared by clients, threads and tasks: requests that start at the same moment without a
-    token may each fetch one, which does no harm; one that another request has fetched meanwhile is used.
+    can be. One instance may be shared by clients, threads and tasks: while one request fetches a token, those of the
+    same event loop (or of other threads of blocking clients) wait for it; where it is refused they share that failure.
 
     Args:
-        token_url: Where tokens are given.
+        token_url: Where tokens are given; a relative one is joined to the URL that needs the token.
         client_id, client_secret: Who this program is.
         scope: What the token is for; several separated by spaces.
         params: Further form fields of the token request (`audience`, `resource`).
@@ -95,38 +96,97 @@ class OAuth2ClientCredentials(Auth):
         self._leeway_s = leeway_s
         self._clock = clock
         self._token: tuple[str, float] | None = None  # and the time it expires; one tuple, so that threads see both
+        self._answers = 0  # of the token endpoint, and how it refused the last time
+        self._refusal: Exception | None = None
+        self._thread_lock = threading.Lock()
+        self._task_locks: RunVar[anyio.Lock] | None = None
 
-    def reads_response_to(self, request: Request) -> bool:
-        """See `Auth.reads_response_to`: the bodies of ordinary responses are left to the caller."""
-        return isinstance(request, TokenRequest)
+    def sync_auth_flow(self, request: Request) -> AuthFlow:
+        """See `Auth.sync_auth_flow`."""
+        for is_last in (False, True):
+            token = self._kept()
+            if token is None:
+                answers = self._answers
+                with self._thread_lock:
+                    token = self._answered_since(answers)
+                    if token is None:
+                        asked = self._clock()
+                        response = yield self._token_request(request)
+                        response.read()
+                        token = self._keep(response, asked)
+            request.headers["Authorization"] = f"Bearer {token}"
+            response = yield request
+            if is_last or response.status_code != 401 or not self._may_ask_again(request, token):
+                return
 
-    def auth_flow(self, request: Request) -> AuthFlow:
-        """See `Auth.auth_flow`."""
-        token = self._kept() or (yield from self._fetch(request))
-        request.headers["Authorization"] = f"Bearer {token}"
-        response = yield request
-        if response.status_code != 401:
-            return
-        if self._token is not None and self._token[0] == token:
+    async def async_auth_flow(self, request: Request) -> AsyncGenerator[Request, Response]:
+        """See `Auth.async_auth_flow`."""
+        for is_last in (False, True):
+            token = self._kept()
+            if token is None:
+                answers = self._answers
+                async with self._task_lock():
+                    token = self._answered_since(answers)
+                    if token is None:
+                        asked = self._clock()
+                        response = yield self._token_request(request)
+                        await response.aread()
+                        token = self._keep(response, asked)
+            request.headers["Authorization"] = f"Bearer {token}"
+            response = yield request
+            if is_last or response.status_code != 401 or not self._may_ask_again(request, token):
+                return
+
+    def _task_lock(self) -> anyio.Lock:
+        """The lock of this event loop; tasks of different loops cannot wait for each other."""
+        import anyio
+        from anyio.lowlevel import RunVar
+
+        if self._task_locks is None:
+            self._task_locks = RunVar("crawler.oauth2")
+        lock = self._task_locks.get(None)
+        if lock is None:
+            lock = anyio.Lock()
+            self._task_locks.set(lock)
+        return lock
+
+    def _answered_since(self, answers: int) -> str | None:
+        """The token that another request fetched while this one waited; None if it must fetch one itself.
+
+        Raises:
+            Exception: The endpoint refused: a thousand requests that wait are not to be refused one by one.
+        """
+        token = self._kept()
+        if token is None and self._answers != answers and self._refusal is not None:
+            raise self._refusal
+        return token
+
+    def _may_ask_again(self, request: Request, refused: str) -> bool:
+        """Forget the token that a server refused; whether the request can be sent once more."""
+        if self._token is not None and self._token[0] == refused:
             self._token = None
-        if not request.can_replay:
-            return
-        token = self._kept() or (yield from self._fetch(request))
-        request.headers["Authorization"] = f"Bearer {token}"
-        yield request
+        return request.can_replay
 
     def _kept(self) -> str | None:
         kept = self._token
         return kept[0] if kept is not None and self._clock() < kept[1] else None
 
-    def _fetch(self, request: Request) -> Generator[Request, Response, str]:
-        asked = self._clock()
+    def _token_request(self, request: Request) -> Request:
         headers = dict(self._headers)
         if "User-Agent" in request.headers:
             headers["User-Agent"] = request.headers["User-Agent"]
         extensions = {name: request.extensions[name] for name in _INHERITED if name in request.extensions}
-        response = yield TokenRequest("POST", self._url, data=self._form, headers=headers, extensions=extensions)
-        token, lifetime = read_token(response)
+        url = request.url.join(self._url) if self._url.is_relative_url else self._url
+        return Request("POST", url, data=self._form, headers=headers, extensions=extensions)
+
+    def _keep(self, response: Response, asked: float) -> str:
+        self._answers += 1
+        try:
+            token, lifetime = read_token(response)
+        except (HTTPStatusError, RemoteProtocolError) as error:
+            self._refusal = error
+            raise
+        self._refusal = None
         self._token = (token, asked + lifetime - min(self._leeway_s, lifetime / 2))
         return token
 

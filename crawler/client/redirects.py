@@ -15,7 +15,8 @@ STATUSES = frozenset({301, 302, 303, 307, 308})
 def redirect_request(request: Request, response: Response) -> Request:
     """The request that following `response`, a redirect with a Location, sends.
 
-    `Authorization` is dropped where the origin changes, except for the upgrade of the same host from http to https.
+    `Authorization` is dropped where the origin changes, except for the upgrade of the same host from http to https; so
+    are the headers named by the extension `secret_headers`.
     `Cookie` is dropped always: the client rebuilds it from its jar for the new URL.
 
     Raises:
@@ -71,6 +72,8 @@ def _headers(request: Request, url: URL, method: str) -> Headers:
         headers.pop("Proxy-Authorization", None)
         if not _is_https_upgrade(request.url, url):
             headers.pop("Authorization", None)
+            for name in request.extensions.get("secret_headers", ()):
+                headers.pop(name, None)
         headers["Host"] = url.netloc.decode("ascii")
     if method != request.method and method == "GET":
         for name in [name for name in headers if name.startswith("content-") or name == "transfer-encoding"]:

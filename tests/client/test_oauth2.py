@@ -6,6 +6,7 @@ import base64
 from typing import Any
 from urllib.parse import parse_qs
 
+import anyio.lowlevel
 import pytest
 
 import crawler
@@ -44,6 +45,21 @@ class Service:
     def transport(self) -> crawler.MockTransport:
         """The way to it."""
         return crawler.MockTransport(self)
+
+
+class Unhurried(crawler.BaseTransport, crawler.AsyncBaseTransport):
+    """A way to a service that lets other tasks go on in between."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def handle_request(self, request: crawler.Request) -> crawler.Response:
+        return self._service(request)
+
+    async def handle_async_request(self, request: crawler.Request) -> crawler.Response:
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+        return self._service(request)
 
 
 class Clock:
@@ -196,7 +212,7 @@ async def test_a_token_that_another_request_fetched_is_used(face: Face) -> None:
     auth = credentials()
     async with face.client(transport=service.transport) as client:
         await client.get("https://api.example/", auth=auth)
-        stale = auth.auth_flow(client.build_request("GET", "https://api.example/"))
+        stale = auth.sync_auth_flow(client.build_request("GET", "https://api.example/"))
         request = next(stale)
         service.valid = {"t2"}
         await client.get("https://api.example/", auth=auth)
@@ -206,16 +222,28 @@ async def test_a_token_that_another_request_fetched_is_used(face: Face) -> None:
     assert len(service.asked) == 2
 
 
-async def test_requests_at_once_do_no_harm(face: Face) -> None:
-    """Each ends well, and all later ones share one token."""
+async def test_requests_at_once_fetch_one_token(face: Face) -> None:
+    """While one asks for it, the others wait; then all share it."""
     service = Service()
-    async with face.client(transport=service.transport, auth=credentials()) as client:
+    async with face.client(transport=Unhurried(service), auth=credentials()) as client:
         answers = await face.gather(*(client.get(f"https://api.example/{n}") for n in range(10)))
-        asked = len(service.asked)
-        await client.get("https://api.example/")
 
     assert all(isinstance(answer, crawler.Response) and answer.status_code == 200 for answer in answers)
-    assert len(service.asked) == asked
+    assert len(service.asked) == 1
+
+
+async def test_requests_at_once_share_a_refusal(face: Face) -> None:
+    """Those that waited for a token that is refused do not ask one by one; a later one asks again."""
+    service = Service(status=400)
+    async with face.client(transport=Unhurried(service), auth=credentials()) as client:
+        answers = await face.gather(*(client.get(f"https://api.example/{n}") for n in range(10)))
+        at_once = len(service.asked)
+        with pytest.raises(crawler.HTTPStatusError):
+            await client.get("https://api.example/")
+
+    assert all(isinstance(answer, crawler.HTTPStatusError) for answer in answers)
+    assert 1 <= at_once <= (1 if face.is_async else 10)  # threads may start so late that they did not wait
+    assert len(service.asked) == at_once + 1
 
 
 async def test_other_bodies_are_left_to_the_caller(face: Face) -> None:
