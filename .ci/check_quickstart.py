@@ -22,6 +22,7 @@ def main() -> None:
     outcomes = collections.Counter(record["outcome"] for record in records)
     counted = {outcome: n for outcome, n in summary["counts"].items() if n}
 
+    expect((OUT / "report.html").stat().st_size > 10_000, "there is no report")
     expect((summary["state"], summary["exit_code"]) == ("finished", 0), "the run did not end well")
     expect(len(records) >= 200, f"only {len(records)} records")
     expect(len({record["id"] for record in records}) == len(records), "a URL has two records")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from crawler.bench.report_text import text
-from crawler.bench.report_view import Table, View
+from crawler.bench.report_view import View
 from crawler.cli.text import one_line, printable
+from crawler.report.page import Table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

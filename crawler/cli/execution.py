@@ -28,6 +28,7 @@ from crawler.cli.units import count
 from crawler.fanout import Outcome, Plan, Run
 from crawler.fanout.errors import RunError
 from crawler.fanout.run import STATE_FILE, SUMMARY_FILE
+from crawler.fanout.summary import REPORT_FILE
 from crawler.jobs import Job, JobError
 
 _DRY_RUN_SHOWN = 10
@@ -148,7 +149,8 @@ def _places(plan: Plan) -> list[tuple[str, Path]]:
     if plan.body.keep == "file" and plan.body.directory is not None:
         places.append(("bodies", plan.body.directory))
     if plan.outputs and str(plan.outputs[0].path) != "-":
-        places.append(("summary", plan.outputs[0].path.parent / SUMMARY_FILE))
+        folder = plan.outputs[0].path.parent
+        places += [("summary", folder / SUMMARY_FILE), ("report", folder / REPORT_FILE)]
     return places
 
 

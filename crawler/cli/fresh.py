@@ -12,6 +12,7 @@ from crawler.fanout import Plan
 from crawler.fanout.errors import output_error
 from crawler.fanout.lock import StateLock
 from crawler.fanout.run import LOCK_FILE, STATE_FILE, SUMMARY_FILE
+from crawler.fanout.summary import REPORT_FILE
 
 
 def forget(plan: Plan) -> None:
@@ -42,8 +43,10 @@ def _files(plan: Plan) -> Iterator[Path]:
             yield plan.state_dir / (STATE_FILE + suffix)
         yield plan.state_dir / PORT_FILE
         yield plan.state_dir / SUMMARY_FILE
+        yield plan.state_dir / REPORT_FILE
         yield plan.state_dir / MEMO_FILE
     files = [output.path for output in plan.outputs if str(output.path) != "-"]
     yield from files
     if files:
         yield files[0].parent / SUMMARY_FILE
+        yield files[0].parent / REPORT_FILE

@@ -140,6 +140,8 @@ def _latency_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         slowest = max(hosts, key=lambda host: float(host["mean"]))
         answer = f"{one_line(slowest['host'], 60)}, {duration(slowest['mean'])} on average"
         rows.append(("slowest host", answer if len(hosts) > 1 else f"{answer} (the only one)"))
+    if found := summary.get("bottleneck"):
+        rows.append(("held back by", f"{found['name']}: {found['evidence']} → {found['advice']}"))
     return rows
 
 

@@ -101,6 +101,16 @@ class Ledger:
         """Whether every request was handed out and the input has no more."""
         return self._is_read and not self._unleased and not self._stock
 
+    @property
+    def is_starved(self) -> bool:
+        """Whether there is nothing to hand out, though the input has not ended."""
+        return not self._is_read and not self._stock
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether finished requests pile up because the disk is slower."""
+        return len(self._pile) >= MAX_PILE // 2
+
     def take(self) -> Result | None:
         """Give a leased request as a result to be filled, if one is in stock; its target is the `Lease`."""
         stock = self._stock

@@ -33,8 +33,10 @@ from crawler.fanout.ledger import Ledger
 from crawler.fanout.lock import StateLock
 from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
 from crawler.fanout.polite import PoliteSource
+from crawler.fanout.pressure import LOOK_EVERY_S, Look
 from crawler.fanout.record import Recorder
 from crawler.fanout.result import Result
+from crawler.fanout.run_report import run_report
 from crawler.fanout.sinks import Sink, make_sink
 from crawler.fanout.stats import Stats
 from crawler.fanout.stopping import StopRules
@@ -99,7 +101,7 @@ class Run:
         """
         clock = loop_clock()
         started_at = datetime.now(UTC)
-        self.stats.started = self.stats.rate.started = clock()
+        self.stats.begin(clock())
         with self._open_frontier() as (frontier, sinks):
             self._note_earlier(frontier)
             await self._work(frontier, clock)
@@ -162,6 +164,7 @@ class Run:
             async with anyio.create_task_group() as helpers:
                 helpers.start_soon(self._keep_committing, ledger)
                 helpers.start_soon(self._enforce_grace)
+                helpers.start_soon(self._watch, ledger, clock)
                 if plan.stop.after is not None:
                     helpers.start_soon(self._stop_after, plan.stop.after)
                 try:
@@ -261,6 +264,25 @@ class Run:
             await anyio.sleep(self.plan.grace)
         self._engine.cancel()
 
+    async def _watch(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+        """Look now and then at what holds the run back."""
+        assert self._engine is not None
+        at, cpu = clock(), time.thread_time()
+        while True:
+            await anyio.sleep(LOOK_EVERY_S)
+            now, spent = clock(), time.thread_time()
+            look = Look(
+                cpu=(spent - cpu) / (now - at),
+                in_flight=self.stats.in_flight,
+                slots=self.plan.concurrency,
+                held=self._turns.waiting,
+                put_off=self._engine.waiting,
+                is_behind=ledger.is_behind,
+                is_starved=ledger.is_starved,
+            )
+            self.stats.pressure.note(look, now - at - LOOK_EVERY_S)
+            at, cpu = now, spent
+
     async def _stop_after(self, seconds: float) -> None:
         await anyio.sleep(seconds)
         self._rules.pass_time()
@@ -278,7 +300,7 @@ class Run:
     def _open_frontier(self) -> Iterator[tuple[Frontier, list[Sink]]]:
         """Lock the state, open it and the outputs, and close all of it at the end."""
         plan = self.plan
-        sinks = [make_sink(output) for output in plan.outputs]
+        sinks = [make_sink(output, plan.state_dir) for output in plan.outputs]
         if plan.state_dir is None:
             with closing(MemoryFrontier()) as memory:
                 memory.open(sinks)
@@ -308,7 +330,7 @@ class Run:
         """Say how it ended; a run that was asked to stop but had nothing left to do has finished."""
         stats = self.stats
         if self._disk_error is not None:
-            return "stopped", 4
+            return "stopped", self._disk_error.exit_code
         if self._reason is not None and (stats.pending or not stats.is_total_known):
             return ("stopped" if self._reason == "requested" else "interrupted"), _EXIT_CODES[self._reason]
         return "finished", 0 if self._rules.are_tolerable(stats.failed, stats.done) else 1
@@ -328,7 +350,7 @@ class Run:
         path = self._summary_path()
         if path is not None:
             try:
-                await anyio.to_thread.run_sync(write_summary, path, summary)
+                await anyio.to_thread.run_sync(write_summary, path, summary, run_report(summary))
             except OSError as error:
                 message = message or str(output_error(str(path), error))
                 state, exit_code = ("stopped", 4) if state == "finished" else (state, exit_code)
@@ -337,7 +359,7 @@ class Run:
     def _summary_path(self) -> Path | None:
         """Beside the first output that is a file, else with the state."""
         for output in self.plan.outputs:
-            if str(output.path) != "-":
+            if output.is_local:
                 return output.path.parent / SUMMARY_FILE
         return None if self.plan.state_dir is None else self.plan.state_dir / SUMMARY_FILE
 

@@ -10,11 +10,13 @@ queue, waiting for a retry or on the wire.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from crawler.fanout.histogram import Histogram
+from crawler.fanout.pressure import Pressure
 from crawler.fanout.record import mask
+from crawler.fanout.timeline import Timeline
 
 if TYPE_CHECKING:
     from crawler.fanout.result import Result
@@ -122,6 +124,8 @@ class Stats:
         phases: Histogram per phase (`PHASES`); dns, connect and tls count fresh connections only.
         hosts, errors: Per host; per (kind, host).
         suspended: Seconds for which a host wanted no requests, by its key; filled at the end.
+        timeline: Finished requests over time.
+        pressure: What holds the run back.
         sequential_seconds: What the attempts so far would have taken one after the other.
         started: Monotonic time of the start.
     """
@@ -146,6 +150,8 @@ class Stats:
         self.errors: dict[tuple[str, str], ErrorCount] = {}
         self.sequential_seconds = 0.0
         self.suspended: dict[str, float] = {}
+        self.timeline = Timeline(now)
+        self.pressure = Pressure()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -194,6 +200,10 @@ class Stats:
         tried = [(name, host) for name, host in self.hosts.items() if host.attempts]
         return max(tried, key=lambda pair: pair[1].mean, default=None)
 
+    def begin(self, now: float) -> None:
+        """Note that the run starts at monotonic time `now`."""
+        self.started = self.rate.started = self.timeline.started = now
+
     # -- counting -----------------------------------------------------------------------------------------------------
 
     def start_attempt(self, number: int) -> None:
@@ -234,6 +244,7 @@ class Stats:
         outcome = result.outcome
         self.counts[outcome] += 1
         self.rate.add(now)
+        self.timeline.add(now, failed=outcome == "failed", size=result.bytes_wire)
         self.bytes += result.bytes
         counter = self._host(host)
         counter.n += 1
@@ -283,6 +294,9 @@ class Stats:
             "hosts": self._host_rows(now - self.started),
             "retries": {"n": self.retries, "share": round(self.retries / self.attempts, 6) if self.attempts else 0.0},
             "sequential_seconds": round(self.sequential_seconds, 6),
+            "timeline": self.timeline.as_dict(),
+            "loop_lag": _spread(self.pressure.lag),
+            "bottleneck": None if (found := self.pressure.judge(self)) is None else asdict(found),
         }
 
     def _host_rows(self, seconds: float) -> list[dict[str, object]]:
@@ -308,9 +322,10 @@ class Stats:
 
 def _spread(phase: Histogram) -> dict[str, float | None]:
     values = phase.percentiles(_PERCENTILES)
-    spread = {
+    spread: dict[str, float | None] = {
         f"p{q:g}": None if value is None else round(value, 6) for q, value in zip(_PERCENTILES, values, strict=True)
     }
     spread["max"] = round(phase.max, 6) if phase.count else None
     spread["mean"] = round(phase.total / phase.count, 6) if phase.count else None
+    spread["n"] = phase.count
     return spread

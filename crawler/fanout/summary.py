@@ -17,6 +17,7 @@ from crawler.fanout.plan import Plan, RunState
 from crawler.version import __version__
 
 SCHEMA: Final = "crawler.summary/1"
+REPORT_FILE: Final = "report.html"
 
 
 def make_summary(
@@ -54,15 +55,26 @@ def environment() -> dict[str, object]:
     }
 
 
-def write_summary(path: Path, summary: dict[str, object]) -> None:
-    """Write the summary under its name in one step: a reader sees the old one or the new one.
+def write_summary(path: Path, summary: dict[str, object], report: str) -> None:
+    """Write the summary, and the report beside it.
+
+    Args:
+        path: Of the summary; the report is `report.html` in the same folder.
+        summary: As `make_summary` gives it.
+        report: The page, as `run_report` gives it.
 
     Raises:
         OSError: The disk refused.
     """
+    _replace(path, orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    _replace(path.with_name(REPORT_FILE), report.encode("utf-8", "replace"))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file under its name in one step: a reader sees the old one or the new one."""
     new = path.with_name(path.name + ".new")
     with open(new, "wb") as file:
-        file.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)

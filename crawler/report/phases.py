@@ -10,7 +10,7 @@ from crawler.report.svg import WIDTH, Scale, box, figure, grid_x, label, legend,
 
 _STEP: Final = 40
 _MEANINGS: Final = {
-    "queue": "waiting for a connection",
+    "queue": "waiting to be sent",
     "dns": "name look-up",
     "connect": "TCP connect",
     "tls": "TLS handshake",

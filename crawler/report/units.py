@@ -78,6 +78,12 @@ def tick_rate(per_second: float) -> str:
     return f"{per_second:,.4g}/s" if 0 < per_second < 1000 else f"{per_second:,.0f}/s" if per_second else "0"
 
 
+def tick_size(count_bytes: float) -> str:
+    """Bytes at an axis: `20 MB`, `0`."""
+    factor, unit = next(((factor, unit) for factor, unit in _SIZES if count_bytes >= 0.9995 * factor), _SIZES[-1])
+    return f"{count_bytes / factor:.4g} {unit}" if count_bytes else "0"
+
+
 def _scaled(values: Sequence[float | None], units: Sequence[tuple[float, str]]) -> str:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
