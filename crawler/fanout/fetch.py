@@ -48,6 +48,8 @@ def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: in
 
     from crawler.client import AsyncClient
 
+    if options.guard is not None:
+        more["address_guard"] = options.guard
     return AsyncClient(
         headers=list(options.headers),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -55,7 +57,7 @@ def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: in
         http2=options.http2,
         verify=_trust(options),
         proxy=options.proxy,
-        trust_env=options.trust_env,
+        trust_env=options.trust_env and options.guard is None,  # a proxy looks names up itself, unguarded
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
         limits=Limits(
             max_connections=None,

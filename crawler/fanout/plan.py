@@ -8,6 +8,7 @@ seconds, sizes are bytes, `None` means "no limit". Defaults are those of a job o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -198,6 +199,8 @@ class ClientOptions:
         proxy: URL of a proxy for all requests; `None` takes the environment's if `trust_env`.
         trust_env: Read proxy settings from the environment.
         keepalive_expiry: Seconds an idle connection is kept.
+        guard: Asked for each address before anything is sent to it; False refuses it (`blocked_address`). Environment
+            proxies are not used then.
     """
 
     headers: tuple[tuple[str, str], ...] = ()
@@ -208,6 +211,7 @@ class ClientOptions:
     proxy: str | None = None
     trust_env: bool = True
     keepalive_expiry: float = 15.0
+    guard: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -26,10 +26,12 @@ from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.inputs import InputFile, Row, read_rows
 from crawler.jobs.lines import InputError
 from crawler.jobs.masking import mask_text, shown_tree
+from crawler.jobs.network import guard_of
 from crawler.jobs.nodes import Map, plain
 from crawler.jobs.politeness import politeness_of, stop_limits_of
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
+from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
 from crawler.models import Timeout
 
 BENCH_TIMEOUT_S: Final = 30.0
@@ -74,6 +76,8 @@ class Job:
         warnings: Findings that do not stop the run (a secret file that everyone may read).
         progress_mode: `progress.mode`.
         progress_interval: `progress.interval` in seconds.
+        description, tags, contact: For people, and for filters.
+        schedule, retention, notify, network: What the service goes by.
     """
 
     def __init__(self, name: str, model: JobFile, source: Source, warnings: Iterable[Finding] = ()) -> None:
@@ -83,17 +87,33 @@ class Job:
         self.warnings = tuple(warnings)
         self.progress_mode: Literal["auto", "bar", "lines", "none"] = model.progress.mode
         self.progress_interval = model.progress.interval
+        self.description = model.description or ""
+        self.tags = tuple(model.tags)
+        self.contact = model.contact
+        self.schedule: Schedule | None = model.schedule
+        self.retention: Retention = model.retention
+        self.notify: tuple[Notify, ...] = tuple(model.notify)
+        self.network: Network = model.network
         self._model = model
         self._source = source
 
-    def plan(self, *, out: str | os.PathLike[str] | None = None) -> Plan:
+    def plan(
+        self,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        run_id: str | None = None,
+        begun: datetime | None = None,
+        guard: Callable[[str], bool] | None = None,
+    ) -> Plan:
         """Say how the engine is to run: limits, retries, outputs.
 
         Args:
             out: Folder that takes everything this job writes (`--out`): records by their file names, bodies under
                 `files`, state under `state`. Default: as the job says, below `out/<name>`.
+            run_id, begun: Name and first start of the run, where somebody else keeps them: paths are made from them.
+            guard: Which addresses it may reach; default: as `network` says.
         """
-        model, run_id = self._model, new_run_id()
+        model, run_id = self._model, run_id or new_run_id()
         folder = Path(out) if out is not None else Path("out") / self.name
         return Plan(
             name=self.name,
@@ -112,8 +132,8 @@ class Job:
             follow_redirects=model.redirects.follow,
             max_redirects=model.redirects.max,
             body=self._body(folder, moved=out is not None),
-            client=self._client(),
-            outputs=self._outputs(folder, run_id, moved=out is not None),
+            client=self._client(guard or guard_of(model.network, public_only=False)),
+            outputs=self._outputs(folder, run_id, begun, moved=out is not None),
             state_dir=Path(model.state.dir) if model.state.dir and out is None else folder / "state",
             durability=model.state.durability,
             input_id=self._input_id(),
@@ -251,7 +271,7 @@ class Job:
             fsync=download.fsync,
         )
 
-    def _client(self) -> ClientOptions:
+    def _client(self, guard: Callable[[str], bool] | None) -> ClientOptions:
         tls = self._model.tls
         return ClientOptions(
             headers=RequestMaker(self._model).client_headers,
@@ -260,20 +280,21 @@ class Job:
             verify=tls.verify,
             ca_file=self._source.base / tls.ca_file if tls.ca_file else None,
             keepalive_expiry=self._model.http.keepalive,
+            guard=guard,
         )
 
-    def _outputs(self, folder: Path, run_id: str, *, moved: bool) -> tuple[Output, ...]:
-        written = self._written(folder, run_id, moved=moved)
+    def _outputs(self, folder: Path, run_id: str, begun: datetime | None, *, moved: bool) -> tuple[Output, ...]:
+        written = self._written(folder, run_id, begun, moved=moved)
         return tuple(Output(path) for form, path in written if form == "jsonl")
 
     def _reports(self, folder: Path, *, moved: bool) -> tuple[ReportFile, ...]:
         if "output" not in self._model.model_fields_set:
             return tuple(ReportFile(form, folder / default_output(form)) for form in ("bench_json", "html"))
-        return tuple(ReportFile(form, path) for form, path in self._written(folder, new_run_id(), moved=moved))
+        return tuple(ReportFile(form, path) for form, path in self._written(folder, new_run_id(), None, moved=moved))
 
-    def _written(self, folder: Path, run_id: str, *, moved: bool) -> Iterator[tuple[str, Path]]:
+    def _written(self, folder: Path, run_id: str, begun: datetime | None, *, moved: bool) -> Iterator[tuple[str, Path]]:
         """Format and path of each output."""
-        names = {"run_id": run_id, "run_date": datetime.now(UTC).strftime("%Y-%m-%d")}
+        names = {"run_id": run_id, "run_date": (begun or datetime.now(UTC)).strftime("%Y-%m-%d")}
         for output in self._model.output:
             path = Path(output.path.fill(names)) if output.path is not None else Path(default_output(output.format))
             if output.path is None or (moved and str(path) != "-"):

@@ -10,8 +10,8 @@ from typing import Final
 
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
-    "": "workers bandwidth autothrottle dns network robots auth crawl sitemaps dedupe"
-    " paginate extract checks recrawl log telemetry schedule retention notify",
+    "": "workers bandwidth autothrottle dns robots auth crawl sitemaps dedupe"
+    " paginate extract checks recrawl log telemetry",
     "urls[]": "sha256 size",
     "input": "sample seed shuffle",
     "request": "body_file cookies proxy",
@@ -24,6 +24,7 @@ _BY_SECTION: Final = {
     " pack_items pack_size",
     "output[]": "fields where compress roll_rows roll_size append cdxj",
     "stop": "disk_free memory",
+    "network": "bind",
 }
 
 PENDING: Final[dict[str, frozenset[str]]] = {section: frozenset(keys.split()) for section, keys in _BY_SECTION.items()}

@@ -14,6 +14,7 @@ from crawler.jobs.fields import loosen
 from crawler.jobs.findings import Finding
 from crawler.jobs.nodes import Items, Map, Node, Scalar, ScalarValue, locate
 from crawler.jobs.polite_rules import polite_rules
+from crawler.jobs.service_rules import service_rules
 from crawler.jobs.urls import url_problem
 
 FORBIDDEN_HEADERS: Final = frozenset(
@@ -172,4 +173,14 @@ def _open_file_limit() -> int | None:
     return None if hard == resource.RLIM_INFINITY else hard
 
 
-_RULES: Final = (_one_source, _urls, _request, _effectless, _backoff, _open_files, polite_rules, kind_rules)
+_RULES: Final = (
+    _one_source,
+    _urls,
+    _request,
+    _effectless,
+    _backoff,
+    _open_files,
+    polite_rules,
+    service_rules,
+    kind_rules,
+)

@@ -39,6 +39,7 @@ from crawler.jobs.fields import (
 )
 from crawler.jobs.polite_schema import Circuit, HostEntry, PerHost, Stop
 from crawler.jobs.section import SECTION
+from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
 from crawler.jobs.thresholds import Limits
 
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9._-]{0,62}"
@@ -346,6 +347,12 @@ class JobFile(Section):
     bench: Bench = Bench()
     thresholds: Limits = {}
     """`METRIC` or `ARM.METRIC` of a benchmark -> what it must keep, like "< 250ms"; else exit code 5."""
+    schedule: Schedule | None = None
+    """When `crawler serve` runs the job; `crawler run` runs it once, at once."""
+    retention: Retention = Retention()
+    notify: Annotated[list[Notify], OneOrMany(), Field(max_length=20)] = []
+    """Who is told about runs of the service."""
+    network: Network = Network()
 
 
 def _parse_version(value: object) -> int:
