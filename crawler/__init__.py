@@ -107,6 +107,7 @@ if _TYPE_CHECKING:
     from crawler.fanout import as_completed as as_completed
     from crawler.fanout import fetch_all as fetch_all
     from crawler.fanout import gather as gather
+    from crawler.net.guard import is_public_address as is_public_address
 
 __title__ = "crawler"
 __description__ = "Fetch many URLs from Python: fast, politely, resumably."
@@ -197,6 +198,7 @@ __all__ = [
     "gather",
     "get",
     "head",
+    "is_public_address",
     "main",
     "options",
     "patch",
@@ -208,21 +210,25 @@ __all__ = [
     "websocket",
 ]
 
-_ENGINE = frozenset({"Result", "as_completed", "fetch_all", "gather"})
-"""Names of the engine, imported when first asked for: it brings SQLite and more, half as long again as the client."""
+_LATER = {
+    **dict.fromkeys(("Result", "as_completed", "fetch_all", "gather"), "crawler.fanout"),
+    "is_public_address": "crawler.net.guard",
+}
+"""Names that are imported when first asked for: the engine brings SQLite and more, half as long again as the client."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in _ENGINE:
+    room = _LATER.get(name)
+    if room is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import crawler.fanout
+    from importlib import import_module
 
-    value = globals()[name] = getattr(crawler.fanout, name)
+    value = globals()[name] = getattr(import_module(room), name)
     value.__module__ = "crawler"
     return value
 
 
 # So that pickles and reprs name the package and not the rooms within.
 for _name in __all__:
-    if _name not in _ENGINE and callable(globals()[_name]):
+    if _name not in _LATER and callable(globals()[_name]):
         globals()[_name].__module__ = "crawler"

@@ -113,6 +113,7 @@ class BaseClient(Generic[Out, T]):
         max_response_size: int | None = None,
         raise_for_status: bool = False,
         https_only: bool = False,
+        address_guard: Callable[[str], bool] | None = None,
     ) -> None:
         """Make a client. All arguments are optional.
 
@@ -139,6 +140,9 @@ class BaseClient(Generic[Out, T]):
             max_response_size: Bytes that a body may have, on the wire and decoded; beyond HTTPX.
             raise_for_status: Call `Response.raise_for_status` on every final response; beyond HTTPX.
             https_only: Refuse every URL that is not https, in redirects too; beyond HTTPX.
+            address_guard: Asked for each IP address (text) before a connection to it is begun, redirects included;
+                False refuses it: `ConnectError` of the kind `blocked_address`. Through a proxy, which looks names up
+                itself, it is the proxy's address that is asked about. Beyond HTTPX.
 
         Raises:
             TypeError: `auth` is none of the above, or a transport is one of the other client.
@@ -166,7 +170,14 @@ class BaseClient(Generic[Out, T]):
 
         def make_transport(through: Proxy | None) -> T:
             return self._new_transport(
-                verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits, proxy=through
+                verify=verify,
+                cert=cert,
+                trust_env=trust_env,
+                http1=http1,
+                http2=http2,
+                limits=limits,
+                proxy=through,
+                address_guard=address_guard,
             )
 
         proxies = self._proxies(proxy, allow_environment=trust_env and transport is None)

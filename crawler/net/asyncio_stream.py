@@ -7,6 +7,7 @@ HTTP its transport is handed over to a protocol class that is pushed bytes, whic
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable
@@ -23,6 +24,7 @@ from crawler.errors import (
 )
 from crawler.net.asyncio_buffer import ThroughBuffer
 from crawler.net.deadlines import NEVER
+from crawler.net.lookup import Answer, lookups
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
     Address,
@@ -30,7 +32,6 @@ from crawler.net.resolve import (
     connect_error,
     known_addresses,
     learn_addresses,
-    learn_failure,
     permitted,
 )
 from crawler.net.route import Route
@@ -239,11 +240,11 @@ class AsyncioDialer:
         self, host: str, port: int, deadline: float | None, route: Route, timing: ConnectTiming
     ) -> AsyncioStream:
         """See `Dialer.open_tcp`."""
+        started = monotonic()
+        addresses = permitted(await self._look_up(host, port, deadline), route.guard, host)
+        timing.dns = monotonic() - started
         try:
             async with asyncio.timeout_at(deadline):
-                started = monotonic()
-                addresses = permitted(await self._look_up(host, port), route.guard, host)
-                timing.dns = monotonic() - started
                 sock = await self._race(addresses, host, port, route)
                 timing.connect = monotonic() - started - timing.dns
         except TimeoutError as exc:
@@ -268,15 +269,24 @@ class AsyncioDialer:
             raise
         return await self._stream_over(sock)
 
-    async def _look_up(self, host: str, port: int) -> list[Address]:
+    async def _look_up(self, host: str, port: int, deadline: float | None) -> list[Address]:
         known = known_addresses(self._cache, host, port, monotonic())
         if known is not None:
             return known
+        is_there = AsyncioEvent()
+        answers: list[Answer] = []
+
+        def tell(answer: Answer) -> None:
+            answers.append(answer)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
+                self._loop.call_soon_threadsafe(is_there.set)
+
+        lookups.ask(host, port, tell)
         try:
-            rows = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as exc:
-            raise learn_failure(self._cache, host, port, exc, monotonic()) from exc
-        return learn_addresses(self._cache, host, port, rows, monotonic())
+            await is_there.wait(NEVER if deadline is None else deadline)
+        finally:
+            lookups.leave(host, port, tell)
+        return learn_addresses(self._cache, host, port, answers[0] if answers else None, monotonic())
 
     async def _race(self, addresses: list[Address], host: str, port: int, route: Route) -> socket.socket:
         if len(addresses) == 1:

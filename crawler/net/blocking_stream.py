@@ -7,13 +7,13 @@ import os
 import selectors
 import socket
 import ssl
-import threading
 import time
 from time import monotonic
 from typing import Any
 
 from crawler.errors import ConnectError, ConnectTimeout, ReadError, ReadTimeout, WriteError, WriteTimeout
 from crawler.net.blocking import Done
+from crawler.net.lookup import lookups
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
     Address,
@@ -21,7 +21,6 @@ from crawler.net.resolve import (
     connect_error,
     known_addresses,
     learn_addresses,
-    learn_failure,
     permitted,
 )
 from crawler.net.route import Route
@@ -33,6 +32,9 @@ from crawler.net.tls_stream import TLSStream
 
 _MIN_TIMEOUT_S = 1e-6  # 0 would make the socket non-blocking
 _LOOK = 16 * 1024  # a TLS record
+
+# epoll and kqueue take a descriptor for themselves, and there may be none left.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class BlockingStream:
@@ -185,11 +187,8 @@ class BlockingDialer:
         known = known_addresses(self._cache, host, port, monotonic())
         if known is not None:
             return known
-        try:
-            rows = _getaddrinfo(host, port, deadline)
-        except (OSError, UnicodeError) as exc:
-            raise learn_failure(self._cache, host, port, exc, monotonic()) from exc
-        return learn_addresses(self._cache, host, port, rows, monotonic())
+        answer = lookups.wait(host, port, deadline)
+        return learn_addresses(self._cache, host, port, answer, monotonic())
 
     def _race(
         self, addresses: list[Address], host: str, port: int, deadline: float | None, route: Route
@@ -197,7 +196,7 @@ class BlockingDialer:
         race = Race(addresses)
         sockets: dict[Address, socket.socket] = {}
         winner: socket.socket | None = None
-        with selectors.DefaultSelector() as selector:
+        with _Selector() as selector:
             try:
                 while winner is None:
                     step = race.step(monotonic())
@@ -266,25 +265,3 @@ def _translated(exc: Exception, host: str, port: int) -> ConnectError | ConnectT
     error = connect_error(exc, host, port)
     error.__cause__ = exc
     return error
-
-
-def _getaddrinfo(host: str, port: int, deadline: float | None) -> Any:
-    """Resolve within `deadline`; the system's resolver knows no time limit, so that a thread has to wait for it."""
-    if deadline is None:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    answer: list[Any] = []
-
-    def ask() -> None:
-        try:
-            answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as exc:
-            answer.append(exc)
-
-    thread = threading.Thread(target=ask, name=f"resolve {host}", daemon=True)
-    thread.start()
-    thread.join(max(0.0, deadline - monotonic()))
-    if not answer:
-        raise ConnectTimeout(f"The host name {host!r} was not resolved in time.", kind="dns_timeout")
-    if isinstance(answer[0], Exception):
-        raise answer[0]
-    return answer[0]

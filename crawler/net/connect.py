@@ -171,6 +171,8 @@ async def open_connection(dialer: Dialer, route: Route, origin: Origin, request:
         except TimeoutException as exc:
             error: ConnectError | TimeoutException = timed_out(request, "connect", f"connecting to {origin}")
             error.__cause__ = exc
+            if isinstance(error, ConnectTimeout):
+                error.kind = exc.kind  # which may be `dns_timeout`
         except ConnectError as exc:
             error = exc
         attempt += 1

@@ -266,19 +266,24 @@ def known_addresses(cache: AddressCache, host: str, port: int, now: float) -> li
 
 
 def learn_addresses(
-    cache: AddressCache, host: str, port: int, rows: Iterable[AddressInfo], now: float
+    cache: AddressCache, host: str, port: int, answer: Iterable[AddressInfo] | Exception | None, now: float
 ) -> list[Address]:
-    """Put the resolver's answer into the order of trying, and remember it."""
-    addresses = interleave(addresses_from(rows))
+    """Put the resolver's answer into the order of trying, and remember it; also that a name does not exist.
+
+    Args:
+        answer: Rows of `getaddrinfo`, what it raised, or None if it said nothing in time.
+
+    Raises:
+        ConnectError: The name does not resolve.
+        ConnectTimeout: There was no answer (kind `dns_timeout`).
+    """
+    if answer is None:
+        raise ConnectTimeout(f"The host name {host!r} was not resolved in time.", kind="dns_timeout")
+    if isinstance(answer, Exception):
+        error = connect_error(answer, host, port)
+        if isinstance(error, ConnectError):
+            cache.store_failure(host, port, error, now)
+        raise error from answer
+    addresses = interleave(addresses_from(answer))
     cache.store(host, port, addresses, now)
     return addresses
-
-
-def learn_failure(
-    cache: AddressCache, host: str, port: int, exc: Exception, now: float
-) -> ConnectError | ConnectTimeout:
-    """Translate the resolver's failure, and remember it if it says that the name does not exist."""
-    error = connect_error(exc, host, port)
-    if isinstance(error, ConnectError):
-        cache.store_failure(host, port, error, now)
-    return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from crawler.errors import (
     WriteTimeout,
 )
 from crawler.net.deadlines import NEVER
+from crawler.net.lookup import Answer, lookups
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
     Address,
@@ -26,7 +28,6 @@ from crawler.net.resolve import (
     connect_error,
     known_addresses,
     learn_addresses,
-    learn_failure,
     permitted,
 )
 from crawler.net.route import Route
@@ -191,11 +192,11 @@ class TrioDialer:
         self, host: str, port: int, deadline: float | None, route: Route, timing: ConnectTiming
     ) -> TrioStream:
         """See `Dialer.open_tcp`."""
+        started = monotonic()
+        addresses = permitted(await self._look_up(host, port, deadline), route.guard, host)
+        timing.dns = monotonic() - started
         try:
             with trio.fail_after(_seconds_until(deadline)):
-                started = monotonic()
-                addresses = permitted(await self._look_up(host, port), route.guard, host)
-                timing.dns = monotonic() - started
                 stream = await self._race(addresses, host, port, route)
                 timing.connect = monotonic() - started - timing.dns
                 return stream
@@ -214,15 +215,25 @@ class TrioDialer:
             raise connect_error(exc, path, None) from exc
         return stream
 
-    async def _look_up(self, host: str, port: int) -> list[Address]:
+    async def _look_up(self, host: str, port: int, deadline: float | None) -> list[Address]:
         known = known_addresses(self._cache, host, port, monotonic())
         if known is not None:
             return known
+        token = trio.lowlevel.current_trio_token()
+        is_there = TrioEvent()
+        answers: list[Answer] = []
+
+        def tell(answer: Answer) -> None:
+            answers.append(answer)
+            with contextlib.suppress(trio.RunFinishedError):  # nobody wants to know
+                token.run_sync_soon(is_there.set)
+
+        lookups.ask(host, port, tell)
         try:
-            rows = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as exc:
-            raise learn_failure(self._cache, host, port, exc, monotonic()) from exc
-        return learn_addresses(self._cache, host, port, rows, monotonic())
+            await is_there.wait(NEVER if deadline is None else deadline)
+        finally:
+            lookups.leave(host, port, tell)
+        return learn_addresses(self._cache, host, port, answers[0] if answers else None, monotonic())
 
     async def _race(self, addresses: list[Address], host: str, port: int, route: Route) -> TrioStream:
         if len(addresses) == 1:

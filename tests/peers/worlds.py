@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import anyio
 import trio
 import uvloop
 
@@ -199,6 +201,13 @@ class Face:
         else:
             is_set = await asyncio.to_thread(event.wait, PATIENCE_S)
         assert is_set
+
+    async def wait_a_moment(self) -> None:
+        """Let others go on."""
+        if self.world == "blocking":
+            time.sleep(0.001)  # noqa: ASYNC251  # this world never suspends
+        else:
+            await anyio.sleep(0.001)
 
     async def gather(self, *works: Coroutine[Any, Any, T]) -> list[T | Exception]:
         """Do several things at once: in threads, tasks, or a nursery. Gives values and errors in their order."""

@@ -12,6 +12,7 @@ from crawler.net import AsyncNetworks, BlockingNetwork, Route, create_ssl_contex
 
 if TYPE_CHECKING:
     from crawler.models.types import CertTypes, ProxyTypes
+    from crawler.net.resolve import AddressGuard
     from crawler.net.route import SocketOption
 
 
@@ -27,21 +28,8 @@ def make_verify(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, tru
     return create_ssl_context(verify, cert, trust_env)
 
 
-class HTTPTransport(BaseTransport):
-    """Sends requests by blocking; may be shared between threads.
-
-    Args:
-        verify: True, False, or an `ssl.SSLContext`.
-        cert: Deprecated; a client certificate.
-        trust_env: Whether SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE count.
-        http1, http2: Protocols that may be spoken.
-        limits: How many connections.
-        proxy: Where all connections go first.
-        uds: Path of a UNIX socket that all connections go to.
-        local_address: Address of this machine to start from.
-        retries: Further attempts when a connection cannot be opened.
-        socket_options: Arguments for `setsockopt` on each socket.
-    """
+class NetworkTransport:
+    """What both transports are made from."""
 
     def __init__(
         self,
@@ -56,6 +44,8 @@ class HTTPTransport(BaseTransport):
         local_address: str | None = None,
         retries: int = 0,
         socket_options: Iterable[SocketOption] | None = None,
+        *,
+        address_guard: AddressGuard = None,
     ) -> None:
         self._route = Route(
             verify=make_verify(verify, cert, trust_env),
@@ -67,7 +57,33 @@ class HTTPTransport(BaseTransport):
             local_address=local_address,
             retries=retries,
             socket_options=socket_options,
+            guard=address_guard,
         )
+        self._open(limits)
+
+    def _open(self, limits: Limits) -> None:
+        raise NotImplementedError
+
+
+class HTTPTransport(NetworkTransport, BaseTransport):
+    """Sends requests by blocking; may be shared between threads.
+
+    Args:
+        verify: True, False, or an `ssl.SSLContext`.
+        cert: Deprecated; a client certificate.
+        trust_env: Whether SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE count.
+        http1, http2: Protocols that may be spoken.
+        limits: How many connections.
+        proxy: Where all connections go first.
+        uds: Path of a UNIX socket that all connections go to.
+        local_address: Address of this machine to start from.
+        retries: Further attempts when a connection cannot be opened.
+        socket_options: Arguments for `setsockopt` on each socket.
+        address_guard: Asked for each IP address (text) before a connection to it is begun; False refuses it. Through a
+            proxy it is the proxy's address that is asked about. Beyond HTTPX.
+    """
+
+    def _open(self, limits: Limits) -> None:
         self._network = BlockingNetwork(self._route, limits)
 
     def handle_request(self, request: Request) -> Response:
@@ -83,34 +99,10 @@ class HTTPTransport(BaseTransport):
         self._network.close()
 
 
-class AsyncHTTPTransport(AsyncBaseTransport):
+class AsyncHTTPTransport(NetworkTransport, AsyncBaseTransport):
     """Sends requests under asyncio or trio, whichever runs; arguments as for `HTTPTransport`."""
 
-    def __init__(
-        self,
-        verify: ssl.SSLContext | str | bool = True,
-        cert: CertTypes | None = None,
-        trust_env: bool = True,
-        http1: bool = True,
-        http2: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
-        proxy: ProxyTypes | None = None,
-        uds: str | None = None,
-        local_address: str | None = None,
-        retries: int = 0,
-        socket_options: Iterable[SocketOption] | None = None,
-    ) -> None:
-        self._route = Route(
-            verify=make_verify(verify, cert, trust_env),
-            trust_env=trust_env,
-            http1=http1,
-            http2=http2,
-            proxy=make_proxy(proxy),
-            uds=uds,
-            local_address=local_address,
-            retries=retries,
-            socket_options=socket_options,
-        )
+    def _open(self, limits: Limits) -> None:
         self._networks = AsyncNetworks(self._route, limits)
 
     async def handle_async_request(self, request: Request) -> Response:
