@@ -7,7 +7,7 @@ What the standard jar lacks and a hostile server would use:
 | the server sends | here |
 |---|---|
 | `Domain=.0.0.1` from 127.0.0.1 (the tail of an address) | refused: an address has no parent |
-| `Domain=co.uk`, `Domain=com` | refused: known public suffixes (no list is complete; these are the common ones) |
+| `Domain=co.uk`, `Domain=github.io` | refused: a public suffix, see `public_suffixes` |
 | no `Domain` | goes back to that very host, not to its subdomains |
 | `Secure` over http, `__Host-` and `__Secure-` names that do not keep their promise | refused |
 | control characters in name or value | refused: they could not be sent back |

@@ -316,11 +316,16 @@ def test_any_set_cookie_is_harmless(value: bytes) -> None:
         ("co.uk", True),
         ("com.au", True),
         ("github.io", True),
+        ("s3.amazonaws.com", True),
+        ("anything.ck", True),  # the rule is *.ck
+        ("www.ck", False),  # but for this one
+        ("xn--55qx5d.cn", True),
+        ("unlisted", True),
         ("example.com", False),
         ("example.co.uk", False),
         ("bbc.uk", False),
     ],
 )
 def test_public_suffixes(domain: str, public: bool) -> None:
-    """The common public suffixes are known, ordinary domains are not taken for one."""
+    """Those of the Public Suffix List, its wildcards and exceptions; ordinary domains are none."""
     assert is_public_suffix(domain) is public
