@@ -4,6 +4,7 @@ from crawler.fanout.completed import AsCompleted
 from crawler.fanout.errors import OutputError, RunError, StateDamaged, StateLocked
 from crawler.fanout.fetch import HTTPClient
 from crawler.fanout.gather import as_completed, fetch_all, gather
+from crawler.fanout.pages import UNKNOWN, Findings, Gate, Page, Processor, Unknown
 from crawler.fanout.plan import (
     BodyPolicy,
     CircuitPolicy,
@@ -25,11 +26,14 @@ from crawler.fanout.run import Run
 from crawler.fanout.stats import ErrorCount, HostCount, Stats
 
 __all__ = [
+    "UNKNOWN",
     "AsCompleted",
     "BodyPolicy",
     "CircuitPolicy",
     "ClientOptions",
     "ErrorCount",
+    "Findings",
+    "Gate",
     "HTTPClient",
     "HostCount",
     "HostLimits",
@@ -38,8 +42,10 @@ __all__ = [
     "Outcome",
     "Output",
     "OutputError",
+    "Page",
     "Plan",
     "Politeness",
+    "Processor",
     "Result",
     "RetryPolicy",
     "Run",
@@ -50,6 +56,7 @@ __all__ = [
     "Stats",
     "StopLimits",
     "StopReason",
+    "Unknown",
     "as_completed",
     "fetch_all",
     "gather",

@@ -15,6 +15,7 @@ from crawler.fanout.paths import Folder, url_path
 from crawler.fanout.plan import BodyPolicy
 from crawler.fanout.record import mask
 from crawler.fanout.result import Result
+from crawler.models.decoders import BodyDecoder, content_codings, decode_whole
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -65,8 +66,21 @@ class BodyKeeper:
             if reading.file is not None:
                 reading.file.discard()  # nothing to discard once it was published
             result.bytes = reading.size
+        if reading.held is not None:
+            result.page = self._page(response, reading.held)
         if reading.digest is not None:
             result.sha256 = reading.digest.hexdigest()
+
+    def _page(self, response: Response, pieces: list[bytes]) -> bytes | None:
+        """Join what was held for the processor; `None` if it becomes too large by decoding."""
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        codings = () if self._policy.decode else content_codings(response.headers.raw)
+        if not codings:
+            return body
+        try:
+            return decode_whole(body, BodyDecoder(codings, self._policy.hold))
+        except ResponseTooLarge:
+            return None
 
     def _whole(self, response: Response) -> bytes:
         if self._policy.decode:
@@ -124,10 +138,11 @@ class _Reading:
     Attributes:
         size: Bytes so far.
         digest: Their hash, if wanted.
+        held: All of it, for the processor; `None` if there is none or it is too large.
         file: The file they go to, once they are too many for memory.
     """
 
-    __slots__ = ("_keep", "_max_kept", "_max_size", "_pieces", "digest", "file", "size")
+    __slots__ = ("_hold", "_keep", "_max_kept", "_max_size", "_pieces", "digest", "file", "held", "size")
 
     def __init__(self, policy: BodyPolicy, *, is_kept: bool) -> None:
         self.size = 0
@@ -137,6 +152,8 @@ class _Reading:
         self._max_size = policy.max_size
         self._max_kept = policy.inline_max if policy.keep == "inline" else None
         self._pieces: list[bytes] = []
+        self._hold = policy.hold or 0
+        self.held: list[bytes] | None = [] if is_kept and policy.hold is not None else None
 
     @property
     def is_for_disk(self) -> bool:
@@ -152,6 +169,11 @@ class _Reading:
             raise ResponseTooLarge(f"the body is larger than {self._max_size} bytes")
         if self.digest is not None:
             self.digest.update(piece)
+        if self.held is not None:
+            if self.size <= self._hold:
+                self.held.append(piece)
+            else:
+                self.held = None
 
     def take(self, piece: bytes) -> None:
         """Count a piece and keep it in memory, if it is to be kept at all."""

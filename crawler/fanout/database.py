@@ -22,6 +22,7 @@ import os
 import sqlite3
 import struct
 from collections.abc import Collection, Iterator, Sequence
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -36,7 +37,8 @@ from crawler.fanout.sinks import Sink, cut_back, marks_of, write_records
 from crawler.fanout.stats import OUTCOMES
 
 APPLICATION_ID: Final = 0x43524C52  # "CRLR", so that `file` and we recognise the file
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""1: the first; 2: items may have a depth, a parent and more in `extra`, which an older version would lose."""
 
 _STATES: Final = {outcome: number for number, outcome in enumerate(OUTCOMES, start=2)}  # 0 is pending
 
@@ -63,19 +65,23 @@ CREATE TABLE commits (output TEXT, id INTEGER, offset INTEGER NOT NULL, rows INT
 CREATE TABLE names (name TEXT PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID;
 """
 
-_ADD: Final = """
+_INSERT: Final = """
 INSERT INTO requests (fp_high, fp_low, rank, reading, url, key, extra)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), ?1,
        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
 FROM json_each(?2) WHERE true
-ON CONFLICT (fp_high, fp_low) DO UPDATE SET reading = ?1 WHERE reading < ?1
+ON CONFLICT (fp_high, fp_low)
 """
+_ADD: Final = f"{_INSERT} DO UPDATE SET reading = ?1 WHERE reading < ?1"
+_ADD_FOUND: Final = f"{_INSERT} DO NOTHING"
 
 _LEASE: Final = """
 SELECT json_group_array(json_array(id, fp_high, fp_low, rank, url, key, extra)) FROM (
     SELECT id, fp_high, fp_low, rank, url, key, extra FROM requests
     WHERE state = 0 AND (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?)
 """
+
+_LATE: Final = "SELECT json_group_array(json_array(rank, id)) FROM requests WHERE id > ? AND rank < ?"
 
 _LEASE_THESE: Final = """
 SELECT json_group_array(json_array(id, fp_high, fp_low, rank, url, key, extra)) FROM (
@@ -96,6 +102,7 @@ _COUNT_CHOSEN: Final = f"SELECT state, count(*) FROM requests WHERE {_CHOSEN} GR
 _REOPEN: Final = f"UPDATE requests SET state = 0, commit_id = NULL WHERE {_CHOSEN}"
 
 _START: Final = (-(2**62), 0)  # before every (rank, id)
+_RANK: Final = 2**44  # a rank times this, plus a number: sorts by both
 
 
 class DatabaseFrontier:
@@ -115,7 +122,9 @@ class DatabaseFrontier:
         self._is_durable = durability == "full"
         self._sinks: Sequence[Sink] = ()
         self._leased: set[int] = set()
-        self._cursor: tuple[int, int] = _START  # everything pending up to here is leased, or was passed over
+        # All that was pending up to here, by rank and number, is leased or was passed over, but for the late ones.
+        self._cursor: tuple[int, int] = _START
+        self._late: list[int] = []  # a heap: what was added since and goes before the cursor, rank and number in one
         self.is_looked_through = False
         try:
             if not path.exists():
@@ -276,11 +285,20 @@ class DatabaseFrontier:
             self._input_rows += len(items)
             self._counts["pending"] += new
             self._save(counts=orjson.dumps(self._counts).decode(), input_rows=self._input_rows)
-        self.is_looked_through = self.is_looked_through and not new
-        rank = min((-item.priority for item in items), default=0)
-        if rank < self._cursor[0]:  # one of them goes before what is leased; whatever is older was looked at
-            self._cursor = (rank, before)
+        self._note_new(items, new, before)
         return Added(new, len(items) - changed)
+
+    def _note_new(self, items: Sequence[Item], new: int, before: int) -> None:
+        """See to it that `lease` looks at new requests, those with numbers above `before`."""
+        if not new:
+            return
+        self.is_looked_through = False
+        rank = self._cursor[0]
+        if max(item.priority for item in items) > -rank:  # some go before what was looked at
+            with self._translated():
+                (rows,) = self._db.execute(_LATE, (before, rank)).fetchone()
+            for late, number in orjson.loads(rows):
+                heappush(self._late, late * _RANK + number)
 
     def end_input(self) -> None:
         """Note that the input was read to its end."""
@@ -299,44 +317,55 @@ class DatabaseFrontier:
         leases: list[Lease] = []
         looked = 0
         while len(leases) < n and looked < SCAN:
-            with self._translated():
-                row = self._db.execute(_LEASE, (*self._cursor, n - len(leases))).fetchone()
-            found = orjson.loads(row[0])
+            found = self._look(n - len(leases))
             if not found:
                 self.is_looked_through = True
                 break
             looked += len(found)
             for columns in found:
-                self._cursor = (columns[3], columns[0])
-                if columns[0] not in self._leased:
-                    lease = _lease(columns)
-                    if wanted is None or wanted(lease):
-                        self._leased.add(lease.id)
-                        leases.append(lease)
+                lease = _lease(columns)
+                if wanted is None or wanted(lease):
+                    self._leased.add(lease.id)
+                    leases.append(lease)
         return leases
+
+    def _look(self, n: int) -> list[list[Any]]:
+        """Give the rows of the next `n` requests that were not looked at, and go past them."""
+        if self._late:
+            late = [heappop(self._late) % _RANK for _ in range(min(n, len(self._late)))]
+            return self._rows(_LEASE_THESE, orjson.dumps(late).decode())
+        found = self._rows(_LEASE, *self._cursor, n)
+        if found:
+            self._cursor = (found[-1][3], found[-1][0])
+        return found
+
+    def _rows(self, query: str, *values: object) -> list[list[Any]]:
+        """Give what a query puts into one JSON array."""
+        with self._translated():
+            rows: list[list[Any]] = orjson.loads(self._db.execute(query, values).fetchone()[0])
+        return rows
 
     def lease_these(self, numbers: Sequence[int]) -> list[Lease]:
         """Hand out requests that were passed over."""
-        with self._translated():
-            row = self._db.execute(_LEASE_THESE, (orjson.dumps(list(numbers)).decode(),)).fetchone()
-        leases = [_lease(columns) for columns in orjson.loads(row[0]) if columns[0] not in self._leased]
+        rows = self._rows(_LEASE_THESE, orjson.dumps(list(numbers)).decode())
+        leases = [_lease(columns) for columns in rows if columns[0] not in self._leased]
         self._leased.update(lease.id for lease in leases)
         return leases
 
-    def give_back(self, leases: Sequence[Lease]) -> None:
-        """Make leased requests pending again."""
-        self._leased.difference_update(lease.id for lease in leases)
-        self._cursor = _START
-        self.is_looked_through = False
-
-    def commit(self, finished: Sequence[Finished]) -> None:
-        """Write records to the outputs and store the outcomes: all of it, or nothing."""
+    def commit(self, finished: Sequence[Finished]) -> Added:
+        """Write records to the outputs, store the outcomes and add what was found: all of it, or nothing."""
         marks, counts = marks_of(self._sinks), dict(self._counts)
+        found = [item for one in finished for item in one.found]
+        new = before = 0
         try:
             with self._transaction():
                 self._write_records(finished)
                 for outcome in {one.outcome for one in finished}:
                     self._settle(outcome, [one.id for one in finished if one.outcome == outcome])
+                if found:
+                    before = self._last_id()
+                    new = self._db.execute(_ADD_FOUND, (self._reading, _encode([*map(_row, found)]))).rowcount
+                    self._counts["pending"] += new
                 self._save(counts=orjson.dumps(self._counts).decode(), commit_id=self._commit_id + 1)
         except BaseException:
             self._counts = counts
@@ -344,9 +373,11 @@ class DatabaseFrontier:
             raise
         self._commit_id += 1
         self._leased.difference_update(one.id for one in finished)
+        self._note_new(found, new, before)
+        return Added(new, len(found) - new)
 
     def _write_records(self, finished: Sequence[Finished]) -> None:
-        write_records(self._sinks, [one.record for one in finished])
+        write_records(self._sinks, finished)
         for sink in self._sinks:
             if self._is_durable:
                 sink.sync()
@@ -429,7 +460,8 @@ def _connect(path: Path, durability: str) -> sqlite3.Connection:
         raise StateDamaged(f"{path} is empty, which no state of ours ever is; move it away to begin anew")
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
-        _check(db, path)
+        if _check(db, path) < FORMAT:  # what an older version wrote can be read as it is
+            db.execute(f"PRAGMA user_version = {FORMAT}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
         db.execute("PRAGMA cache_size = -16384")
@@ -439,7 +471,8 @@ def _connect(path: Path, durability: str) -> sqlite3.Connection:
     return db
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
+def _check(db: sqlite3.Connection, path: Path) -> int:
+    """Make sure that a file can be trusted; gives its format."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
@@ -449,6 +482,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StateDamaged(f"{path} is damaged: {verdict}; restore a copy, or move it away to begin anew")
+    return int(version)
 
 
 # -- items as rows ----------------------------------------------------------------------------------------------------
@@ -474,6 +508,16 @@ def _extra(item: Item) -> str | None:
         extra["path"] = item.path
     if item.idempotent is not None:
         extra["idempotent"] = item.idempotent
+    if item.depth is not None:
+        extra["depth"] = item.depth
+    if item.parent is not None:
+        extra["parent"] = item.parent
+    if item.discovered_by is not None:
+        extra["discovered_by"] = item.discovered_by
+    if item.page is not None:
+        extra["page"] = item.page
+    if item.refused is not None:
+        extra["refused"] = item.refused
     return _encode(extra) if extra else None
 
 
@@ -487,6 +531,11 @@ def _item(url: str, key: str | None, rank: int, extra: str | None) -> Item:
         item.meta = given.get("meta")
         item.path = given.get("path")
         item.idempotent = given.get("idempotent")
+        item.depth = given.get("depth")
+        item.parent = given.get("parent")
+        item.discovered_by = given.get("discovered_by")
+        item.page = given.get("page")
+        item.refused = tuple(given["refused"]) if "refused" in given else None
     return item
 
 

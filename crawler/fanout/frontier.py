@@ -1,13 +1,14 @@
 """The list of all requests of a run and what became of them.
 
     pending ──lease──▶ leased ──commit──▶ ok | failed | skipped | unchanged | cancelled
-       ▲                 │
-       └── give back, ◀──┘
-           or the end of the process, however it came
+       ▲  ▲              │                 │
+       │  └──────────────┘                 │
+       │  the end of the process           │
+       └──── requests that its page named ─┘
 
 A lease is a promise of the running process only, so it is not stored: after a crash whatever has no outcome is pending
-again. Outcomes and the offsets of the records that tell them are stored in one transaction. At every moment, also
-after a crash: submitted = pending (leased ones included) + outcomes.
+again. Outcomes, the offsets of the records that tell them and the requests that were found on the way are stored in one
+transaction. At every moment, also after a crash: submitted = pending (leased ones included) + outcomes.
 
 Frontiers are blocking and belong to one thread at a time; the run calls them in a worker thread, in batches. The one
 in memory here serves runs without a state folder and is the model the durable one (`database`) is tested against.
@@ -51,15 +52,29 @@ class Lease:
 
 
 class Finished(NamedTuple):
-    """A request with its final outcome and the record that tells it."""
+    """A request with its final outcome and all that is stored together with it.
+
+    Attributes:
+        id: Its number in the frontier.
+        outcome: One of `OUTCOMES`.
+        record: Tells the outcome.
+        found: Requests its page named.
+        rows: What was extracted from its page, for outputs of items.
+        attempts: A record per try, for outputs of attempts.
+        exchange: What was sent and received, for archives.
+    """
 
     id: int
     outcome: str
     record: Record
+    found: Sequence[Item] = ()
+    rows: Sequence[Record] = ()
+    attempts: Sequence[Record] = ()
+    exchange: object | None = None
 
 
 class Added(NamedTuple):
-    """What became of a batch of input rows: new ones, and those that named a request of this input already."""
+    """What became of a batch of requests: new ones, and those that were known already."""
 
     new: int
     duplicates: int
@@ -78,7 +93,7 @@ class Frontier(Protocol):
 
     @property
     def is_looked_through(self) -> bool:
-        """Whether `lease` has nothing to look at until something is added or given back."""
+        """Whether `lease` has nothing to look at until something is added."""
 
     def open(self, sinks: Sequence[Sink]) -> None:
         """Bring list and outputs to the same state: what no commit vouches for is cut off the outputs.
@@ -103,18 +118,17 @@ class Frontier(Protocol):
     def lease(self, n: int, wanted: Wanted | None = None) -> list[Lease]:
         """Hand out up to `n` pending requests that are wanted, by priority, then in input order.
 
-        Fewer come if there are no more, or if `SCAN` were looked at. A request that was passed over may be looked at
-        again after others were added or given back.
+        Fewer come if there are no more, or if `SCAN` were looked at.
         """
 
     def lease_these(self, numbers: Sequence[int]) -> list[Lease]:
         """Hand out requests that were passed over; those that are not pending any more are left out."""
 
-    def give_back(self, leases: Sequence[Lease]) -> None:
-        """Make leased requests pending again."""
+    def commit(self, finished: Sequence[Finished]) -> Added:
+        """Write records to the outputs, store the outcomes and add what was found: all of it, or nothing.
 
-    def commit(self, finished: Sequence[Finished]) -> None:
-        """Write records to the outputs and store the outcomes: all of it, or nothing.
+        Returns:
+            What became of the requests that were found.
 
         Raises:
             OutputError: The disk refused; the requests are still leased.
@@ -142,7 +156,7 @@ class MemoryFrontier:
 
     @property
     def is_looked_through(self) -> bool:
-        """Whether `lease` has nothing to look at until something is added or given back."""
+        """Whether `lease` has nothing to look at until something is added."""
         return not self._pending
 
     def open(self, sinks: Sequence[Sink]) -> None:
@@ -198,18 +212,13 @@ class MemoryFrontier:
         self._leased.update(lease.id for lease in leases)
         return leases
 
-    def give_back(self, leases: Sequence[Lease]) -> None:
-        """Make leased requests pending again."""
-        for lease in leases:
-            self._leased.remove(lease.id)
-            heappush(self._pending, (-lease.item.priority, lease.id, lease.fp, lease.item))
-
-    def commit(self, finished: Sequence[Finished]) -> None:
-        """Write records to the outputs and count the outcomes."""
-        write_records(self._sinks, [one.record for one in finished])
+    def commit(self, finished: Sequence[Finished]) -> Added:
+        """Write records to the outputs, count the outcomes and add what was found."""
+        write_records(self._sinks, finished)
         for one in finished:
             self._leased.remove(one.id)
             self._outcomes[one.outcome] += 1
+        return self.add([item for one in finished for item in one.found])
 
     def claim(self, name: str, owner: bytes) -> bool:
         """Reserve a file name for a request."""

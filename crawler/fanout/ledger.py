@@ -20,7 +20,7 @@ from typing import Final, Protocol, TypeVar, TypeVarTuple
 import anyio
 import anyio.to_thread
 
-from crawler.fanout.frontier import Finished, Frontier, Lease
+from crawler.fanout.frontier import Added, Finished, Frontier, Lease
 from crawler.fanout.hosts import host_key
 from crawler.fanout.parking import Parking
 from crawler.fanout.plan import Item
@@ -55,6 +55,7 @@ class Ledger:
         concurrency: That many leases at least are kept in stock.
         turns: Where requests wait for their hosts: no more of one host are leased than may wait there.
         by: What names a host, see `host_key`.
+        may_grow: Finished requests may bring new ones.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Ledger:
         concurrency: int,
         turns: Turns,
         by: str = "origin",
+        may_grow: bool = False,
     ) -> None:
         self._frontier = frontier
         self._turns = turns
@@ -82,6 +84,8 @@ class Ledger:
         self._one_at_a_time = anyio.CapacityLimiter(1)
         self._stock: deque[Result] = deque()
         self._unleased = 0  # pending requests that are not leased
+        self._may_grow = may_grow
+        self._out = 0  # leased requests that are not committed
         self._is_read = False
         self._restock = Signal()  # the stock is low, or there is more to lease
         turns.on_hungry = self._restock.set
@@ -98,8 +102,12 @@ class Ledger:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether every request was handed out and the input has no more."""
-        return self._is_read and not self._unleased and not self._stock
+        """Whether every request was handed out and there will be no more."""
+        return not self._stock and self._is_all_leased
+
+    @property
+    def _is_all_leased(self) -> bool:
+        return self._is_read and not self._unleased and not (self._may_grow and self._out)
 
     @property
     def is_starved(self) -> bool:
@@ -145,7 +153,7 @@ class Ledger:
             raise failure[0]
 
     async def _keep_stocked(self, wake: Callable[[], None]) -> None:
-        while not (self._is_read and not self._unleased):
+        while not self._is_all_leased:
             if self._turns.hungry:
                 await self._feed_host(self._turns.hungry.popleft(), wake)
             elif len(self._stock) > self._low or self._frontier.is_looked_through or self._parking.is_full:
@@ -169,7 +177,7 @@ class Ledger:
             return True
 
         leases = await self.call(self._frontier.lease, self._lease_batch, wanted)
-        self._unleased -= len(leases)
+        self._note_leased(len(leases))
         now = self._clock()
         for lease in leases:
             self._stock.append(Result(lease, lease.id, lease.item.key, now))
@@ -183,7 +191,7 @@ class Ledger:
         """Lease what was parked of a host that has room for more."""
         numbers = self._parking.recall(host.key, self._turns.appetite(host))
         leases = await self.call(self._frontier.lease_these, numbers) if numbers else []
-        self._unleased -= len(leases)
+        self._note_leased(len(leases))
         if numbers and not leases and self._parking.has(host.key):  # all of them were handed out meanwhile
             self._turns.hungry.append(host)
             return
@@ -198,21 +206,27 @@ class Ledger:
             wake()  # one worker; it wakes the next if the host may be asked by two
         self._read_on.set()
 
+    def _note_leased(self, n: int) -> None:
+        self._unleased -= n
+        self._out += n
+
     async def _read(self, rows: Rows, skip: int) -> None:
         """Move the input into the frontier, in batches, as far ahead as is useful."""
         while batch := await rows.next():
             if skip:
                 batch, skip = batch[skip:], max(0, skip - len(batch))
             if batch:
-                added = await self.call(self._frontier.add, batch)
-                self._unleased += added.new
-                self._stats.submitted += added.new
-                self._stats.duplicates += added.duplicates
-                self._restock.set()
+                self._note_added(await self.call(self._frontier.add, batch))
             while self._unleased - self._parking.count >= MAX_AHEAD:
                 await self._read_on.wait()
         await self.call(self._frontier.end_input)
         self._note_end_of_input()
+
+    def _note_added(self, added: Added) -> None:
+        self._unleased += added.new
+        self._stats.submitted += added.new
+        self._stats.duplicates += added.duplicates
+        self._restock.set()
 
     def _note_end_of_input(self) -> None:
         self._is_read = True
@@ -226,6 +240,8 @@ class Ledger:
         pile = self._pile
         pile.append(finished)
         if len(pile) < COMMIT_BATCH:
+            if self._may_grow and self._is_idle(finished):
+                self._pile_full.set()
             return None
         self._pile_full.set()
         if len(pile) < MAX_PILE:
@@ -233,6 +249,12 @@ class Ledger:
         if self._pile_taken is None:
             self._pile_taken = anyio.Event()
         return self._pile_taken.wait()
+
+    def _is_idle(self, finished: Finished) -> bool:
+        """Whether the run waits for this commit: for what was found, or for its end."""
+        if finished.found:
+            return not self._stock and not self._turns.waiting
+        return self._out == len(self._pile)
 
     async def keep_committing(self) -> None:
         """Commit what is finished, every 200 ms or 500 records; runs until cancelled or the disk fails.
@@ -254,7 +276,10 @@ class Ledger:
             self._pile_taken.set()
             self._pile_taken = None
         with anyio.CancelScope(shield=True):
-            await self.call(self._frontier.commit, pile)
+            added = await self.call(self._frontier.commit, pile)
+        self._out -= len(pile)
+        if self._may_grow:
+            self._note_added(added)
 
 
 class Signal:

@@ -171,6 +171,8 @@ class BodyPolicy:
         decode: Undo `Content-Encoding`; if false, bytes are kept as they came.
         hash: Compute the SHA-256 of each body.
         fsync: Wait for the disk before a file gets its final name.
+        hold: Bodies up to this many bytes, decoded, are kept in memory for the processor of the run, whatever `keep`
+            says; it sees no larger ones. `None` holds none.
     """
 
     keep: Literal["none", "inline", "file"] = "none"
@@ -181,6 +183,7 @@ class BodyPolicy:
     decode: bool = True
     hash: bool = True
     fsync: bool = True
+    hold: int | None = None
 
     def __post_init__(self) -> None:
         if self.keep == "file" and self.directory is None:
@@ -296,6 +299,11 @@ class Item:
         path: Name of the body's file below `BodyPolicy.directory`, with `/` between folders; `None` derives it from
             the URL.
         idempotent: Whether it may be sent again after a failure; `None` goes by the method.
+        depth: Links between it and the start of a crawl.
+        parent: `id` of the record of the page that named it.
+        discovered_by: How it was found: `seed`, `link`, `sitemap`, `redirect`, `page`.
+        page: Its number in a row of pages.
+        refused: Error kind and message of a request that is never sent; it becomes a record at once.
     """
 
     url: str
@@ -307,6 +315,11 @@ class Item:
     priority: int = 0
     path: str | None = None
     idempotent: bool | None = None
+    depth: int | None = None
+    parent: str | None = None
+    discovered_by: str | None = None
+    page: int | None = None
+    refused: tuple[str, str] | None = None
 
 
 StopReason = Literal["interrupted", "terminated", "requested"]

@@ -116,13 +116,13 @@ class Recorder:
             "body": None,
             "body_base64": None,
             "warc": None,
-            "depth": None,
-            "parent": None,
-            "discovered_by": None,
+            "depth": item.depth,
+            "parent": item.parent,
+            "discovered_by": item.discovered_by,
             "robots": None,
             "items": None,
             "extract_errors": [],
-            "page": None,
+            "page": item.page,
             "host_wait": round(result.host_wait, 6),
             "worker": self._worker,
             "meta": item.meta or {},
@@ -132,6 +132,8 @@ class Recorder:
             _describe_connection(record, result)
         if result.body is not None:
             _put_body(record, result.body)
+        if result.findings is not None:
+            record.update(result.findings.fields)
         return record
 
     def _instant(self, monotonic: float) -> str | None:

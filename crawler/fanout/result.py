@@ -13,6 +13,7 @@ from crawler.fanout.kinds import classify, classify_status, family
 from crawler.models import codes
 
 if TYPE_CHECKING:
+    from crawler.fanout.pages import Findings
     from crawler.models import Request, Response
     from crawler.net.timing import Timing
 
@@ -47,6 +48,8 @@ class Result:
         path: Name of the body's file below the folder of bodies, if it went to a file.
         sha256: Digest of the body, hexadecimal, if it was computed.
         body: The body, if it was kept for the record.
+        page: The body, decoded, if it was kept for a processor.
+        findings: What the processor made of it.
         bytes: Body bytes after decoding.
         bytes_wire: Body bytes on the wire, all tries and redirects together.
         attempt_bytes_wire: The last attempt's share of these.
@@ -64,12 +67,14 @@ class Result:
         "ended",
         "error",
         "error_kind",
+        "findings",
         "held",
         "host",
         "host_wait",
         "index",
         "key",
         "overhead",
+        "page",
         "path",
         "phases",
         "queue",
@@ -102,6 +107,8 @@ class Result:
         self.path: str | None = None
         self.sha256: str | None = None
         self.body: bytes | None = None
+        self.page: bytes | None = None
+        self.findings: Findings | None = None
         self.bytes = self.bytes_wire = self.attempt_bytes_wire = 0
         self.retry_after: float | None = None
 
@@ -187,7 +194,7 @@ class Result:
         self.overhead = 0.0
         self.phases = None
         self.response = self.error = self.error_kind = self.retry_after = None
-        self.path = self.sha256 = self.body = None
+        self.path = self.sha256 = self.body = self.page = self.findings = None
         self.bytes = self.attempt_bytes_wire = 0
 
     def fail(self, error: Exception) -> None:

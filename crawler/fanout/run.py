@@ -31,6 +31,7 @@ from crawler.fanout.frontier import Finished, Frontier, Lease, MemoryFrontier
 from crawler.fanout.kinds import DISK_KINDS
 from crawler.fanout.ledger import Ledger
 from crawler.fanout.lock import StateLock
+from crawler.fanout.pages import Processor, process
 from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
 from crawler.fanout.polite import PoliteSource
 from crawler.fanout.pressure import LOOK_EVERY_S, Look
@@ -62,7 +63,11 @@ class Run:
         plan: What to do and how.
         items: The requests, pulled as needed. An ordinary iterable is pulled in a worker thread, so that it may read
             files.
+        processor: Looks at the pages, up to `plan.body.hold` bytes each, and may add to the requests.
         client: Sends the requests instead of one made as the plan says, and stays open.
+
+    Raises:
+        ValueError: There is a processor, but the plan holds no bodies for it.
 
     Attributes:
         plan: As given.
@@ -70,9 +75,17 @@ class Run:
     """
 
     def __init__(
-        self, plan: Plan, items: Iterable[Item] | AsyncIterable[Item], *, client: HTTPClient | None = None
+        self,
+        plan: Plan,
+        items: Iterable[Item] | AsyncIterable[Item],
+        processor: Processor | None = None,
+        *,
+        client: HTTPClient | None = None,
     ) -> None:
+        if processor is not None and plan.body.hold is None:
+            raise ValueError("a processor needs bodies: set BodyPolicy.hold to the size of the largest it should see")
         self.plan = plan
+        self._processor = processor
         self.stats = Stats(time.monotonic())
         self._items = items
         self._client = client
@@ -145,6 +158,7 @@ class Run:
             concurrency=plan.concurrency,
             turns=self._turns,
             by=plan.politeness.by,
+            may_grow=self._processor is not None,
         )
         async with AsyncExitStack() as stack:
             client = self._client
@@ -181,6 +195,7 @@ class Run:
         self, ledger: Ledger, bodies: BodyKeeper, client: HTTPClient, clock: Callable[[], float]
     ) -> Engine:
         plan, stats, turns, rules = self.plan, self.stats, self._turns, self._rules
+        processor = self._processor
         recorder = Recorder(plan.run_id, plan.name, plan.worker, time.time() - clock())
         fetcher = Fetcher(
             client,
@@ -212,6 +227,8 @@ class Run:
             turns.end(result.host, begun, result.ended, result.error_kind, asked_for(result, plan.retry, time.time))
             if rules.receive(stats.bytes_wire):
                 self.stop("requested")
+            if processor is not None and result.page is not None:
+                await process(processor, result)
 
         def again(result: Result) -> float | None:
             if result.error_kind == HostSuspended.kind:
@@ -232,7 +249,10 @@ class Run:
             stats.finish(result, host_of(result), result.ended)
             if rules.finish(result.outcome == "failed"):
                 self.stop("requested")
-            return ledger.record(Finished(lease.id, result.outcome, recorder.record(result, lease.item, lease.fp)))
+            record = recorder.record(result, lease.item, lease.fp)
+            if (findings := result.findings) is None:
+                return ledger.record(Finished(lease.id, result.outcome, record))
+            return ledger.record(Finished(lease.id, result.outcome, record, findings.found, findings.rows))
 
         source = PoliteSource(ledger, turns, clock, lambda result: str(result.target.host))
         return Engine(source, attempt=attempt, again=again, deliver=deliver, concurrency=plan.concurrency, clock=clock)

@@ -17,13 +17,16 @@ import sys
 from collections.abc import Sequence
 from hashlib import file_digest
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
 from crawler.fanout.errors import RunError, StateDamaged, output_error
 from crawler.fanout.plan import Output
 from crawler.fanout.record import Record
+
+if TYPE_CHECKING:
+    from crawler.fanout.frontier import Finished
 
 
 class Sink(Protocol):
@@ -188,13 +191,14 @@ def make_sink(output: Output) -> Sink:
     return StdoutSink() if str(output.path) == "-" else JsonlSink(output.path)
 
 
-def write_records(sinks: Sequence[Sink], records: Sequence[Record]) -> None:
-    """Append records to every sink, or to none.
+def write_records(sinks: Sequence[Sink], finished: Sequence[Finished]) -> None:
+    """Append what became of requests to every sink, or to none.
 
     Raises:
         OutputError: One of them refused; all are cut back to where they were.
     """
     marks = marks_of(sinks)
+    records = [one.record for one in finished]
     for sink in sinks:
         try:
             sink.append(records)

@@ -112,7 +112,7 @@ class Stats:
     Attributes:
         submitted: Distinct requests known so far, those of earlier runs on the same state included.
         is_total_known: The input was read to its end, so `submitted` is final.
-        duplicates: Input rows that named a request already known; they are in no other number.
+        duplicates: Input rows and links that named a request already known; they are in no other number.
         counts: Requests by final outcome (`OUTCOMES`), earlier runs included.
         earlier: How many of those were final before this run began.
         in_flight: Attempts on the wire now.

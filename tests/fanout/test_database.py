@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from crawler.fanout import Item, OutputError, StateDamaged
-from crawler.fanout.database import DatabaseFrontier
-from crawler.fanout.frontier import Finished
+from crawler.fanout.database import FORMAT, DatabaseFrontier
+from crawler.fanout.frontier import Finished, Lease
 from crawler.fanout.record import Record
 from crawler.fanout.sinks import JsonlSink, Sink
 
@@ -160,6 +160,59 @@ def test_a_state_that_cannot_be_trusted_is_refused(tmp_path: Path, damage: str) 
     assert state.read_bytes() == data
 
 
+def test_a_state_of_the_first_format_is_gone_on_with(tmp_path: Path) -> None:
+    """An older state is read as it is, and its number goes up, so that the older version leaves it alone."""
+    filled(tmp_path).close()
+    state = tmp_path / "state.sqlite3"
+    with sqlite3.connect(state) as db:
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+
+    again = DatabaseFrontier(state)
+
+    assert again.counts()["pending"] == 6
+    again.close()
+    with sqlite3.connect(state) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (FORMAT,)
+    db.close()
+
+
+def test_what_was_passed_over_is_not_looked_at_again(tmp_path: Path) -> None:
+    """New requests that go first are looked at, and nothing else, however much waits behind them."""
+    frontier = filled(tmp_path, n=2000, done=1)
+    frontier.lease(5000, lambda lease: False)
+    looked: list[str] = []
+
+    def wanted(lease: Lease) -> bool:
+        looked.append(lease.url)
+        return True
+
+    frontier.add([Item("http://h.example/first", priority=3), Item("http://h.example/last", priority=-3)])
+    frontier.lease(10, wanted)
+
+    assert looked == ["http://h.example/first", "http://h.example/last"]
+    assert frontier.is_looked_through
+    frontier.close()
+
+
+def test_a_failed_commit_adds_nothing(tmp_path: Path) -> None:
+    """Where records cannot be written, what was found is not added, and is added once by the commit that works."""
+    sink = FullDisk(tmp_path / "out.jsonl")
+    frontier = filled(tmp_path, done=1, sinks=[sink])
+    (lease,) = frontier.lease(1)
+    done = Finished(lease.id, "ok", {"id": lease.id}, [Item("http://h.example/child")])
+
+    for _ in range(2):
+        with pytest.raises(OutputError):
+            frontier.commit([done])
+
+    assert frontier.counts()["pending"] == 9
+    sink.batches = -1
+    assert frontier.commit([done]) == (1, 0)
+    assert frontier.counts()["pending"] == 9
+    frontier.close()
+
+
 def test_a_state_left_half_made_is_no_obstacle(tmp_path: Path) -> None:
     """A process killed while it made the file leaves only a temporary one, which the next replaces."""
     (tmp_path / "state.sqlite3.new").write_bytes(b"half")
@@ -201,8 +254,7 @@ def test_a_full_disk_commits_nothing(tmp_path: Path) -> None:
     assert [(tmp_path / name).read_bytes() for name in ("a.jsonl", "b.jsonl")] == before
     assert (frontier.counts()["ok"], frontier.counts()["pending"]) == (1, 9)
     assert [sink.rows for sink in sinks] == [1, 1]
-    frontier.give_back(leases)
-    assert len(frontier.lease(100)) == 9
+    assert len(frontier.lease(100)) == 4
     frontier.close()
 
 

@@ -69,6 +69,11 @@ def test_items_come_back_as_they_were(frontier: Frontier) -> None:
             priority=-3,
             path="d/f.bin",
             idempotent=False,
+            depth=0,
+            parent="b2:00",
+            discovered_by="link",
+            page=2,
+            refused=("out_of_scope", "it is elsewhere"),
         ),
     ]
 
@@ -92,16 +97,28 @@ def test_high_priorities_go_first(frontier: Frontier) -> None:
     assert rest == ["x", "4", "0", "3"]
 
 
-def test_what_is_given_back_is_leased_again(frontier: Frontier) -> None:
-    """A lease is handed out once, unless it is given back."""
+def test_found_requests_come_with_the_record(frontier: Frontier, tmp_path: Path) -> None:
+    """A commit adds what pages named, each once, by priority among what is pending; the rest is counted."""
+    frontier.open([JsonlSink(tmp_path / "out.jsonl")])
     frontier.begin_input(None)
     frontier.add([Item(f"http://h.example/{n}") for n in range(4)])
-    leases = frontier.lease(4)
+    first, second = frontier.lease(2)
+    found = [
+        Item("http://h.example/0"),
+        Item("http://h.example/last", priority=-1),
+        Item("http://h.example/next", priority=1, depth=1, parent="b2:00", discovered_by="link"),
+    ]
 
-    assert frontier.lease(4) == []
-    frontier.give_back(leases[1:3])
+    added = frontier.commit(
+        [Finished(first.id, "ok", {"id": 1}, found), Finished(second.id, "ok", {"id": 2}, found[1:])]
+    )
 
-    assert [lease.id for lease in frontier.lease(4)] == [leases[1].id, leases[2].id]
+    assert added == (2, 3)
+    assert frontier.counts()["pending"] == 4
+    leases = frontier.lease(9)
+    assert [lease.url[17:] for lease in leases] == ["next", "2", "3", "last"]
+    assert leases[0].item == found[2]
+    frontier.close()
 
 
 def test_commits_write_records_and_count(frontier: Frontier, tmp_path: Path) -> None:
@@ -137,9 +154,11 @@ class TwoFrontiers(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory()
         self.folder = Path(self._folder.name)
         self.output = self.folder / "out.jsonl"
-        self.submitted: dict[bytes, str] = {}
+        self.submitted: dict[bytes, int] = {}  # with their priorities
         self.outcomes: dict[int, str] = {}
         self.leased: dict[int, Lease] = {}
+        self.gone: set[bytes] = set()  # leased by this process, or settled
+        self.prints: dict[int, bytes] = {}
         self.rng = random.Random(0)
 
     @initialize()
@@ -148,8 +167,12 @@ class TwoFrontiers(RuleBasedStateMachine):
         self.frontier.begin_input("list")
 
     def start(self) -> None:
+        self.gone = self.settled()
         self.frontier = DatabaseFrontier(self.folder / "state.sqlite3")
         self.frontier.open([JsonlSink(self.output)])
+
+    def settled(self) -> set[bytes]:
+        return {self.prints[number] for number in self.outcomes}
 
     @rule(numbers=st.lists(st.integers(0, 30), max_size=8), priority=st.integers(-1, 1))
     def add(self, numbers: list[int], priority: int) -> None:
@@ -160,7 +183,11 @@ class TwoFrontiers(RuleBasedStateMachine):
 
         assert added.new == len(new)
         assert added.new + added.duplicates == len(items)
-        self.submitted.update((fingerprint(item), item.url) for item in items)
+        self.note(items)
+
+    def note(self, items: list[Item]) -> None:
+        for item in items:
+            self.submitted.setdefault(fingerprint(item), item.priority)
 
     @rule(n=st.integers(1, 6))
     def lease(self, n: int) -> None:
@@ -169,21 +196,31 @@ class TwoFrontiers(RuleBasedStateMachine):
         assert not {lease.id for lease in leases} & (set(self.leased) | set(self.outcomes))
         assert len(leases) == min(n, len(self.submitted) - len(self.leased) - len(self.outcomes))
         self.leased.update((lease.id, lease) for lease in leases)
+        self.gone |= {lease.fp for lease in leases}
+        self.prints.update((lease.id, lease.fp) for lease in leases)
+        waiting = [priority for fp, priority in self.submitted.items() if fp not in self.gone]
+        order = [(-lease.item.priority, lease.id) for lease in leases]
+        assert order == sorted(order)
+        assert not leases or not waiting or max(waiting) <= leases[-1].item.priority
 
     @precondition(lambda self: self.leased)
-    @rule(n=st.integers(1, 6), outcome=st.sampled_from(OUTCOMES))
-    def commit(self, n: int, outcome: str) -> None:
+    @rule(
+        n=st.integers(1, 6),
+        outcome=st.sampled_from(OUTCOMES),
+        links=st.lists(st.integers(0, 60), max_size=6),
+        priority=st.integers(-2, 2),
+    )
+    def commit(self, n: int, outcome: str, links: list[int], priority: int) -> None:
         some = [self.leased.pop(number) for number in list(self.leased)[:n]]
+        found = [Item(f"http://h.example/{link}", priority=priority) for link in links]
+        new = {fingerprint(item) for item in found} - set(self.submitted)
 
-        self.frontier.commit(finished(some, outcome))
+        done = finished(some, outcome)
+        added = self.frontier.commit([done[0]._replace(found=found), *done[1:]])
 
+        assert added == (len(new), len(found) - len(new))
         self.outcomes.update((lease.id, outcome) for lease in some)
-
-    @precondition(lambda self: self.leased)
-    @rule()
-    def give_back(self) -> None:
-        self.frontier.give_back(list(self.leased.values()))
-        self.leased.clear()
+        self.note(found)
 
     @rule(torn=st.binary(max_size=20))
     def crash(self, torn: bytes) -> None:
@@ -209,6 +246,7 @@ class TwoFrontiers(RuleBasedStateMachine):
 
         kept = {int(str(line["id"])) for line in lines(self.output)}
         self.outcomes = {number: outcome for number, outcome in self.outcomes.items() if number in kept}
+        self.gone = self.settled()
 
     @invariant()
     def the_books_balance(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from crawler.fanout import Output, StateDamaged
 from crawler.fanout.errors import OutputError
+from crawler.fanout.frontier import Finished
 from crawler.fanout.sinks import JsonlSink, StdoutSink, make_sink, write_records
 
 
@@ -75,10 +76,10 @@ def test_all_sinks_or_none(tmp_path: Path) -> None:
     good, bad = JsonlSink(tmp_path / "good"), Refusing(tmp_path / "bad")
     good.open()
     bad.open()
-    write_records([good], [{"a": 1}])
+    write_records([good], [Finished(1, "ok", {"a": 1})])
 
     with pytest.raises(OutputError, match=r"bad: No space left on device; free some space"):
-        write_records([good, bad], [{"a": 2}])
+        write_records([good, bad], [Finished(2, "ok", {"a": 2})])
 
     assert (tmp_path / "good").read_text() == '{"a":1}\n'
     assert good.rows == 1
