@@ -12,6 +12,7 @@ from crawler.fanout import Plan
 from crawler.fanout.errors import output_error
 from crawler.fanout.lock import StateLock
 from crawler.fanout.run import LOCK_FILE, STATE_FILE, SUMMARY_FILE
+from crawler.fanout.sinks.part_table import noted_files
 from crawler.fanout.summary import REPORT_FILE
 
 
@@ -39,13 +40,15 @@ def forget(plan: Plan) -> None:
 
 def _files(plan: Plan) -> Iterator[Path]:
     if plan.state_dir is not None:
+        noted = noted_files(plan.state_dir / STATE_FILE)  # read before the state goes
         for suffix in ("", "-wal", "-shm"):
             yield plan.state_dir / (STATE_FILE + suffix)
         yield plan.state_dir / PORT_FILE
         yield plan.state_dir / SUMMARY_FILE
         yield plan.state_dir / REPORT_FILE
         yield plan.state_dir / MEMO_FILE
-    files = [output.path for output in plan.outputs if str(output.path) != "-"]
+        yield from noted
+    files = [output.path for output in plan.outputs if output.is_local]
     yield from files
     if files:
         yield files[0].parent / SUMMARY_FILE

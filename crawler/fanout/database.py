@@ -33,7 +33,8 @@ from crawler.fanout.frontier import SCAN, Added, Finished, Lease, Wanted
 from crawler.fanout.ids import fingerprint
 from crawler.fanout.plan import Item
 from crawler.fanout.rewrite import Rewrite, put_in_place
-from crawler.fanout.sinks import Sink, cut_back, marks_of, write_records
+from crawler.fanout.sinks import Sink, append_records, cut_back, marks_of, settle_all, stage_records
+from crawler.fanout.sinks.part_table import PartTable
 from crawler.fanout.stats import OUTCOMES
 
 APPLICATION_ID: Final = 0x43524C52  # "CRLR", so that `file` and we recognise the file
@@ -130,6 +131,7 @@ class DatabaseFrontier:
             if not path.exists():
                 _create(path)
             self._db = _connect(path, durability)
+            self._part_table = PartTable(self._db, path, self._key)
         except OSError as error:
             raise output_error(str(path), error) from error
         except sqlite3.Error as error:
@@ -147,6 +149,8 @@ class DatabaseFrontier:
     def open(self, sinks: Sequence[Sink]) -> None:
         """Bring list and outputs to the same state; see the module's text."""
         self.finish_rewrites()
+        for sink in sinks:
+            sink.begin(self._part_table, self._mark(sink.name))
         sizes = [self._check_size(sink) for sink in sinks]
         for sink in sinks:
             try:
@@ -182,10 +186,13 @@ class DatabaseFrontier:
 
     def committed(self, output: str) -> tuple[int, int]:
         """Give up to which offset of an output records are vouched for, and how many."""
-        row = self._db.execute(
+        return self._mark(output) or (0, 0)
+
+    def _mark(self, output: str) -> tuple[int, int] | None:
+        row: tuple[int, int] | None = self._db.execute(
             "SELECT offset, rows FROM commits WHERE output = ? ORDER BY id DESC LIMIT 1", (self._key(output),)
         ).fetchone()
-        return row or (0, 0)
+        return row
 
     def _key(self, output: str) -> str:
         """Name an output by its place beside the state: the same from every folder, also when both are moved."""
@@ -358,8 +365,9 @@ class DatabaseFrontier:
         found = [item for one in finished for item in one.found]
         new = before = 0
         try:
+            stage_records(self._sinks, finished)
             with self._transaction():
-                self._write_records(finished)
+                self._write_records()
                 for outcome in {one.outcome for one in finished}:
                     self._settle(outcome, [one.id for one in finished if one.outcome == outcome])
                 if found:
@@ -374,10 +382,11 @@ class DatabaseFrontier:
         self._commit_id += 1
         self._leased.difference_update(one.id for one in finished)
         self._note_new(found, new, before)
+        settle_all(self._sinks)
         return Added(new, len(found) - new)
 
-    def _write_records(self, finished: Sequence[Finished]) -> None:
-        write_records(self._sinks, finished)
+    def _write_records(self) -> None:
+        append_records(self._sinks)
         for sink in self._sinks:
             if self._is_durable:
                 sink.sync()
@@ -508,6 +517,10 @@ def _extra(item: Item) -> str | None:
         extra["path"] = item.path
     if item.idempotent is not None:
         extra["idempotent"] = item.idempotent
+    if item.checksums:
+        extra["checksums"] = item.checksums
+    if item.size is not None:
+        extra["size"] = item.size
     if item.depth is not None:
         extra["depth"] = item.depth
     if item.parent is not None:
@@ -531,6 +544,8 @@ def _item(url: str, key: str | None, rank: int, extra: str | None) -> Item:
         item.meta = given.get("meta")
         item.path = given.get("path")
         item.idempotent = given.get("idempotent")
+        item.checksums = tuple((name, digest) for name, digest in given.get("checksums", ()))
+        item.size = given.get("size")
         item.depth = given.get("depth")
         item.parent = given.get("parent")
         item.discovered_by = given.get("discovered_by")

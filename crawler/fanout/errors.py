@@ -36,6 +36,12 @@ class OutputError(RunError):
     exit_code = 4
 
 
+class OutputClosed(OutputError):
+    """Whoever read the records from standard output has gone away: as a pipe ends other programs, 128 + SIGPIPE."""
+
+    exit_code = 141
+
+
 class HostSuspended(Exception):
     """A request was not sent, as its host wants no more of them in this run."""
 

@@ -22,10 +22,11 @@ from heapq import heappop, heappush
 from typing import Final, NamedTuple, Protocol
 
 from crawler.fanout.errors import output_error
+from crawler.fanout.exchange import Exchange
 from crawler.fanout.ids import fingerprint
 from crawler.fanout.plan import Item
 from crawler.fanout.record import Record
-from crawler.fanout.sinks import Sink, write_records
+from crawler.fanout.sinks import MemoryLog, Sink, write_records
 from crawler.fanout.stats import OUTCOMES
 
 
@@ -70,7 +71,7 @@ class Finished(NamedTuple):
     found: Sequence[Item] = ()
     rows: Sequence[Record] = ()
     attempts: Sequence[Record] = ()
-    exchange: object | None = None
+    exchange: Exchange | None = None
 
 
 class Added(NamedTuple):
@@ -161,7 +162,9 @@ class MemoryFrontier:
 
     def open(self, sinks: Sequence[Sink]) -> None:
         """Nothing is known of earlier records, so they stay and new ones are appended."""
+        log = MemoryLog()
         for sink in sinks:
+            sink.begin(log, None)
             try:
                 sink.open()
             except OSError as error:

@@ -219,15 +219,50 @@ class ClientOptions:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One file of records.
+    """One output of records: a file, a row of files, standard output, or an object elsewhere.
 
     Attributes:
-        path: Where it is written; appended to when a run goes on.
+        path: Where it is written; appended to when a run goes on. `{seq}` or `{seq:05d}` in it is the number of the
+            part. `-` is standard output.
         format: Kind of sink (`crawler.fanout.sinks`).
+        records: A row per request, per try, or per extracted item.
+        fields: Dotted names of the fields of a row; none is all.
+        where: Condition on rows, in JMESPath.
+        compress: How; `None` goes by the suffix.
+        roll_rows, roll_size: Rows or bytes of a part after which the next begins; `None` is the format's own limit.
+            Without `{seq}` in the path there is one part.
+        append: Go on in a file that others wrote; else that is an error.
+        cdxj: Write an index beside each WARC file.
+        columns: Names and types of the extracted fields, for tables.
+        remote: URL of an object store (`s3://bucket/key`), which takes the place of `path`; `path` then only names it.
+        identity: Names it in the state; `None` is the path. The same in every run, where the path holds the run's id.
+        comment: Who made it and for whom, for formats that say so.
     """
 
     path: Path
-    format: Literal["jsonl"] = "jsonl"
+    format: Literal["jsonl", "csv", "parquet", "warc", "sha256sums"] = "jsonl"
+    records: Literal["requests", "attempts", "items"] = "requests"
+    fields: tuple[str, ...] = ()
+    where: str | None = None
+    compress: Literal["none", "gz", "zst"] | None = None
+    roll_rows: int | None = None
+    roll_size: int | None = None
+    append: bool = True
+    cdxj: bool = False
+    columns: tuple[tuple[str, str], ...] = ()
+    remote: str = ""
+    identity: str | None = None
+    comment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether it is standard output."""
+        return str(self.path) == "-" and not self.remote
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a file here."""
+        return not self.remote and not self.is_stdout
 
 
 def _job_timeout() -> Timeout:

@@ -38,7 +38,7 @@ from crawler.fanout.pressure import LOOK_EVERY_S, Look
 from crawler.fanout.record import Recorder
 from crawler.fanout.result import Result
 from crawler.fanout.run_report import run_report
-from crawler.fanout.sinks import Sink, make_sink
+from crawler.fanout.sinks import Sink, finish_all, make_sink
 from crawler.fanout.stats import Stats
 from crawler.fanout.stopping import StopRules
 from crawler.fanout.summary import make_summary, write_summary
@@ -118,6 +118,7 @@ class Run:
         with self._open_frontier() as (frontier, sinks):
             self._note_earlier(frontier)
             await self._work(frontier, clock)
+            await self._finish_outputs(sinks)
             return await self._summarise(started_at, clock(), sinks)
 
     def stop(self, reason: StopReason = "interrupted") -> None:
@@ -271,6 +272,14 @@ class Run:
         try:
             with anyio.CancelScope(shield=True):
                 await ledger.commit()
+        except OutputError as error:
+            self._stop_for_disk(error)
+
+    async def _finish_outputs(self, sinks: Sequence[Sink]) -> None:
+        """Leave outputs that can be read, however the run ended."""
+        try:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(finish_all, sinks)
         except OutputError as error:
             self._stop_for_disk(error)
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from crawler.fanout import Item, OutputError, StateDamaged
+from crawler.fanout import Item, Output, OutputError, StateDamaged
 from crawler.fanout.database import FORMAT, DatabaseFrontier
 from crawler.fanout.frontier import Finished, Lease
-from crawler.fanout.record import Record
-from crawler.fanout.sinks import JsonlSink, Sink
+from crawler.fanout.sinks import FileSink, Sink
 
 
 def items(n: int) -> list[Item]:
@@ -23,7 +22,7 @@ def items(n: int) -> list[Item]:
 def filled(folder: Path, n: int = 10, done: int = 4, sinks: Sequence[Sink] | None = None) -> DatabaseFrontier:
     """A frontier of `n` requests of which `done` are done, with records in `out.jsonl`."""
     frontier = DatabaseFrontier(folder / "state.sqlite3")
-    frontier.open([JsonlSink(folder / "out.jsonl")] if sinks is None else sinks)
+    frontier.open([FileSink(Output(folder / "out.jsonl"))] if sinks is None else sinks)
     frontier.begin_input("list")
     frontier.add(items(n))
     for lease in frontier.lease(done):
@@ -67,7 +66,7 @@ def test_the_tail_without_a_commit_is_cut_off(tmp_path: Path) -> None:
     output.write_bytes(committed + b'{"id":99}\n{"id":1')
 
     again = DatabaseFrontier(tmp_path / "state.sqlite3")
-    again.open([JsonlSink(output)])
+    again.open([FileSink(Output(output))])
     again.close()
 
     assert output.read_bytes() == committed
@@ -94,7 +93,7 @@ def test_records_lost_in_a_power_cut_are_made_again(tmp_path: Path) -> None:
     output.write_bytes(whole[: len(whole) // 2 + 3])
 
     again = DatabaseFrontier(tmp_path / "state.sqlite3")
-    again.open([JsonlSink(output)])
+    again.open([FileSink(Output(output))])
 
     assert output.read_bytes() == whole[: len(whole) // 2]
     assert again.counts()["ok"] == 2
@@ -110,7 +109,7 @@ def test_an_output_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
 
     again = DatabaseFrontier(tmp_path / "state.sqlite3")
     with pytest.raises(StateDamaged, match=r"out\.jsonl is gone, .* counts 4 records"):
-        again.open([JsonlSink(output)])
+        again.open([FileSink(Output(output))])
     again.close()
 
     assert not output.exists()
@@ -125,7 +124,7 @@ def test_an_output_changed_by_others_is_not_cut(tmp_path: Path) -> None:
 
     again = DatabaseFrontier(tmp_path / "state.sqlite3")
     with pytest.raises(StateDamaged, match="another program wrote"):
-        again.open([JsonlSink(output)])
+        again.open([FileSink(Output(output))])
     again.close()
 
     assert output.read_bytes() == changed
@@ -197,7 +196,7 @@ def test_what_was_passed_over_is_not_looked_at_again(tmp_path: Path) -> None:
 
 def test_a_failed_commit_adds_nothing(tmp_path: Path) -> None:
     """Where records cannot be written, what was found is not added, and is added once by the commit that works."""
-    sink = FullDisk(tmp_path / "out.jsonl")
+    sink = FullDisk(Output(tmp_path / "out.jsonl"))
     frontier = filled(tmp_path, done=1, sinks=[sink])
     (lease,) = frontier.lease(1)
     done = Finished(lease.id, "ok", {"id": lease.id}, [Item("http://h.example/child")])
@@ -228,22 +227,23 @@ def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> N
         DatabaseFrontier(tmp_path / "missing" / "state.sqlite3")
 
 
-class FullDisk(JsonlSink):
+class FullDisk(FileSink):
     """An output whose disk is full after the first batch, in the middle of a line."""
 
     batches = 0
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self) -> None:
         self.batches += 1
         if self.batches > 1:
-            super().append(records[:1])
+            self._staged[0].data = self._staged[0].data[:5]
+        super().append()
+        if self.batches > 1:
             raise OSError(28, "No space left on device")
-        super().append(records)
 
 
 def test_a_full_disk_commits_nothing(tmp_path: Path) -> None:
     """After the error the requests are still leased, and every output is as it was before the batch."""
-    sinks = [JsonlSink(tmp_path / "a.jsonl"), FullDisk(tmp_path / "b.jsonl")]
+    sinks = [FileSink(Output(tmp_path / "a.jsonl")), FullDisk(Output(tmp_path / "b.jsonl"))]
     frontier = filled(tmp_path, done=1, sinks=sinks)
     before = [(tmp_path / name).read_bytes() for name in ("a.jsonl", "b.jsonl")]
     leases = frontier.lease(5)

@@ -13,11 +13,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from crawler.fanout import Item
+from crawler.fanout import Item, Output
 from crawler.fanout.database import DatabaseFrontier
 from crawler.fanout.frontier import Finished, Frontier, Lease, MemoryFrontier
 from crawler.fanout.ids import fingerprint
-from crawler.fanout.sinks import JsonlSink
+from crawler.fanout.sinks import FileSink
 from crawler.fanout.stats import OUTCOMES
 
 Make = Callable[[], Frontier]
@@ -99,7 +99,7 @@ def test_high_priorities_go_first(frontier: Frontier) -> None:
 
 def test_found_requests_come_with_the_record(frontier: Frontier, tmp_path: Path) -> None:
     """A commit adds what pages named, each once, by priority among what is pending; the rest is counted."""
-    frontier.open([JsonlSink(tmp_path / "out.jsonl")])
+    frontier.open([FileSink(Output(tmp_path / "out.jsonl"))])
     frontier.begin_input(None)
     frontier.add([Item(f"http://h.example/{n}") for n in range(4)])
     first, second = frontier.lease(2)
@@ -123,7 +123,7 @@ def test_found_requests_come_with_the_record(frontier: Frontier, tmp_path: Path)
 
 def test_commits_write_records_and_count(frontier: Frontier, tmp_path: Path) -> None:
     """A commit appends its records to every output and moves its requests to their outcomes."""
-    sinks = [JsonlSink(tmp_path / "a.jsonl"), JsonlSink(tmp_path / "b.jsonl")]
+    sinks = [FileSink(Output(tmp_path / "a.jsonl")), FileSink(Output(tmp_path / "b.jsonl"))]
     frontier.open(sinks)
     frontier.begin_input(None)
     frontier.add([Item(f"http://h.example/{n}") for n in range(5)])
@@ -169,7 +169,7 @@ class TwoFrontiers(RuleBasedStateMachine):
     def start(self) -> None:
         self.gone = self.settled()
         self.frontier = DatabaseFrontier(self.folder / "state.sqlite3")
-        self.frontier.open([JsonlSink(self.output)])
+        self.frontier.open([FileSink(Output(self.output))])
 
     def settled(self) -> set[bytes]:
         return {self.prints[number] for number in self.outcomes}

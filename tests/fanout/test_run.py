@@ -295,7 +295,7 @@ async def test_a_full_disk_stops_the_run_resumably(tmp_path: Path, monkeypatch: 
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(fd, data)
 
-    monkeypatch.setattr(f"crawler.fanout.{'sinks' if where == 'records' else 'files'}.os.write", write)
+    monkeypatch.setattr(f"crawler.fanout.{'sinks.file_sink' if where == 'records' else 'files'}.os.write", write)
     run = Run(plan, items(60), client=ScriptedClient())
     outcome = await run.execute()
     monkeypatch.undo()

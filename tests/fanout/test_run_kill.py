@@ -47,7 +47,7 @@ def die_at(owner, name, number, when):
 
 if len(sys.argv) > 4:
     owner, name, number, when = sys.argv[4:]
-    owners = {"os": os, "sink": sinks.JsonlSink, "frontier": database.DatabaseFrontier}
+    owners = {"os": os, "sink": sinks.FileSink, "frontier": database.DatabaseFrontier}
     die_at(owners[owner], name, int(number), when)
 
 plan = Plan(
