@@ -16,7 +16,9 @@ def redirect_request(request: Request, response: Response) -> Request:
     """The request that following `response`, a redirect with a Location, sends.
 
     `Authorization` is dropped where the origin changes, except for the upgrade of the same host from http to https; so
-    are the headers named by the extension `secret_headers`.
+    are the headers named by the extension `secret_headers`. Where an auth says by the extension `credentials_of` what
+    another host is to get, it gets that, though not by going from https to http.
+    A `Referer` of the caller's is dropped on the way from https to http (RFC 9110 §10.1.3).
     `Cookie` is dropped always: the client rebuilds it from its jar for the new URL.
 
     Raises:
@@ -74,6 +76,10 @@ def _headers(request: Request, url: URL, method: str) -> Headers:
             headers.pop("Authorization", None)
             for name in request.extensions.get("secret_headers", ()):
                 headers.pop(name, None)
+        if (request.url.scheme, url.scheme) == ("https", "http"):
+            headers.pop("Referer", None)
+        elif "credentials_of" in request.extensions:
+            headers.update(request.extensions["credentials_of"](url))
         headers["Host"] = url.netloc.decode("ascii")
     if method != request.method and method == "GET":
         for name in [name for name in headers if name.startswith("content-") or name == "transfer-encoding"]:

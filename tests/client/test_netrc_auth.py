@@ -41,6 +41,33 @@ async def test_the_host_decides(face: Face, file: Path, url: str, header: str | 
         assert (await client.get(url)).json()[0] == header
 
 
+async def test_redirects_are_looked_up_anew(face: Face, tmp_path: Path) -> None:
+    """Each host gets its own, or nothing; nothing goes from https to http, be it to the same host."""
+    file = tmp_path / "netrc"
+    file.write_text("machine a login u password p\nmachine b login m password q\n")
+    file.chmod(0o600)
+    hops = {
+        "https://a/": "https://a/same",
+        "https://a/same": "https://b/",
+        "https://b/": "https://c/",
+        "https://c/": "https://b/again",
+        "https://b/again": "http://b/plain",
+    }
+
+    def lead_on(request: crawler.Request) -> crawler.Response:
+        target = hops.get(str(request.url))
+        return echo(request) if target is None else crawler.Response(302, headers={"Location": target})
+
+    async with face.client(
+        transport=crawler.MockTransport(lead_on), auth=crawler.NetRCAuth(file), follow_redirects=True
+    ) as client:
+        response = await client.get("https://a/")
+
+    requests = [hop.request for hop in [*response.history, response]]
+    seen = [request.headers.get("Authorization") for request in requests]
+    assert seen == ["Basic dTpw", "Basic dTpw", "Basic bTpx", None, "Basic bTpx", None]
+
+
 def test_text_is_a_path_too(file: Path) -> None:
     """As in HTTPX."""
     with crawler.Client(transport=crawler.MockTransport(echo), auth=crawler.NetRCAuth(str(file))) as client:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import ssl
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 import crawler
 from crawler.testbed import Testbed
 from crawler.testbed.raw import Do, RawServer
+from tests.peers.certificates import Authority
+from tests.peers.listener import Listener, receive_until
 from tests.peers.worlds import Face
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -206,6 +211,75 @@ async def test_credentials_go_on_within_the_origin(face: Face) -> None:
             await client.get(server.url)
 
         assert fields(second(server.received[0]))[b"authorization"] == b"Basic dTpw"
+
+
+async def test_a_client_certificate_mounted_for_an_origin_stays_there(face: Face, authority: Authority) -> None:
+    """The server that a redirect leads to asks for one, too, and gets none."""
+    shown: list[bool] = []
+
+    def answering(response: bytes) -> Callable[[socket.socket], None]:
+        def serve(connection: socket.socket) -> None:
+            receive_until(connection, b"\r\n\r\n")
+            assert isinstance(connection, ssl.SSLSocket)
+            shown.append(connection.getpeercert(binary_form=True) is not None)
+            connection.sendall(response)
+
+        return serve
+
+    asking = authority.server_context(wants_client_certificate=True)
+    asking.verify_mode = ssl.CERT_OPTIONAL
+    own = authority.client_context()
+    authority.client_certificate().configure_cert(own)
+    with Listener(answering(OK), asking) as other:
+        away = to(f"https://localhost:{other.port}/")
+        with Listener(answering(away), asking) as first:
+            origin = f"https://localhost:{first.port}"
+            async with face.client(
+                verify=authority.client_context(), mounts={origin: face.transport(verify=own)}, follow_redirects=True
+            ) as client:
+                response = await client.get(origin)
+
+    assert response.text == "ok"
+    assert shown == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("start", "target", "stays"),
+    [
+        ("https://a.test/", "https://b.test/", True),
+        ("http://a.test/", "https://a.test/", True),
+        ("https://a.test/", "http://a.test/", False),
+    ],
+)
+async def test_a_referer_does_not_go_from_https_to_http(face: Face, start: str, target: str, stays: bool) -> None:
+    """The caller's own; by itself a client sends none."""
+
+    def lead_on(request: crawler.Request) -> crawler.Response:
+        if request.url == start:
+            return crawler.Response(302, headers={"Location": target})
+        return crawler.Response(200, json=[request.headers.get("Referer")])
+
+    async with face.client(transport=crawler.MockTransport(lead_on), follow_redirects=True) as client:
+        own = await client.get(start, headers={"Referer": "https://a.test/page"})
+        none = await client.get(start)
+
+    assert own.json() == ["https://a.test/page" if stays else None]
+    assert none.json() == [None]
+
+
+async def test_clients_share_no_cookies(face: Face) -> None:
+    """Each has its own jar, also where they were made from the same cookies, or share a transport."""
+    setting = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nContent-Length: 2\r\n\r\nok"
+    common = crawler.Cookies({"b": "2"})
+    with RawServer(setting) as server:
+        first, second = face.client(cookies=common), face.client(cookies=common)
+        async with first, second:
+            await first.get(server.url)
+            assert dict(first.client.cookies) == {"b": "2", "a": "1"}
+            assert dict(second.client.cookies) == dict(common) == {"b": "2"}
+            await second.get(server.url)
+
+    assert b"a=1" not in server.received[1]
 
 
 async def test_cookies_are_rebuilt_from_the_jar(face: Face) -> None:
