@@ -19,7 +19,9 @@ class HostAuth(Auth):
 
     def __init__(self, auth: Auth, hosts: Sequence[str]) -> None:
         self._auth = auth
-        self._hosts = tuple(pattern.lower() for pattern in hosts)
+        patterns = dict.fromkeys(pattern.lower() for pattern in hosts)
+        self._names = frozenset(patterns)  # a job may name thousands of hosts, all of them plainly
+        self._globs = tuple(pattern for pattern in patterns if any(sign in pattern for sign in "*?["))
 
     def permits(self, url: URL) -> bool:
         """Whether a request for `url` gets the credentials."""
@@ -28,7 +30,9 @@ class HostAuth(Auth):
         origin = url.origin
         host = f"[{origin.host}]" if ":" in origin.host else origin.host
         names = (origin.host, f"{host}:{origin.port}", f"{origin.scheme}://{host}:{origin.port}")
-        return any(name == pattern or fnmatchcase(name, pattern) for pattern in self._hosts for name in names)
+        if not self._names.isdisjoint(names):
+            return True
+        return any(fnmatchcase(name, pattern) for pattern in self._globs for name in names)
 
     def sync_auth_flow(self, request: Request) -> AuthFlow:
         """The flow of the way that counts for the request's host."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crawler.client.auth import Auth, AuthFlow
 from crawler.models import Request
+from crawler.models.content import ByteStream
 
 
 class HeaderAuth(Auth):
@@ -41,5 +42,10 @@ class QueryAuth(Auth):
 
     def auth_flow(self, request: Request) -> AuthFlow:
         """See `Auth.auth_flow`."""
-        request.url = request.url.copy_set_param(self._name, self._value)
-        yield request
+        # A copy: the request as its owner knows it keeps a URL that can be shown.
+        url = request.url.copy_set_param(self._name, self._value)
+        extensions = request.extensions
+        keyed = Request(request.method, url, headers=request.headers, stream=request.stream, extensions=extensions)
+        if isinstance(request.stream, ByteStream):
+            keyed.read()
+        yield keyed

@@ -51,6 +51,7 @@ def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: in
     if options.guard is not None:
         more["address_guard"] = options.guard
     return AsyncClient(
+        auth=options.auth,
         headers=list(options.headers),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         http1=options.http1,

@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from crawler.fanout.ids import new_run_id
 from crawler.models import Timeout
+
+if TYPE_CHECKING:
+    from crawler.client import Auth
 
 RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504, 522, 524})
 RETRIED_KINDS = (
@@ -204,6 +207,7 @@ class ClientOptions:
         keepalive_expiry: Seconds an idle connection is kept.
         guard: Asked for each address before anything is sent to it; False refuses it (`blocked_address`). Environment
             proxies are not used then.
+        auth: Authenticates requests.
     """
 
     headers: tuple[tuple[str, str], ...] = ()
@@ -215,6 +219,7 @@ class ClientOptions:
     trust_env: bool = True
     keepalive_expiry: float = 15.0
     guard: Callable[[str], bool] | None = None
+    auth: Auth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +297,7 @@ class Plan:
             again.
         grace: Seconds that requests in flight get to finish after `Run.stop()`.
         worker: Name of this process in the records.
+        secrets: Texts that are never written to a record, a summary or a message.
     """
 
     name: str
@@ -311,6 +317,7 @@ class Plan:
     input_id: str | None = None
     grace: float = 10.0
     worker: str = "main"
+    secrets: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 1 <= self.concurrency <= 10_000:

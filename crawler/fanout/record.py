@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, quote_plus
 
 from crawler.fanout.ids import fingerprint, fingerprint_text
 from crawler.fanout.kinds import family, retryable
@@ -51,15 +53,33 @@ def mask(text: str) -> str:
     return text
 
 
+def masker(secrets: Collection[str]) -> Callable[[str], str]:
+    """Give a `mask` that also replaces these secrets, as they are and as they look in a URL."""
+    if not secrets:
+        return mask
+    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), quote_plus(secret)) if form}
+    ordered = sorted(forms, key=len, reverse=True)  # longest first: one may be a part of another
+
+    def mask_all(text: str) -> str:
+        for secret in ordered:
+            if secret in text:
+                text = text.replace(secret, "***")
+        return mask(text)
+
+    return mask_all
+
+
 class Recorder:
     """Turns results of one run into records.
 
     Args:
         run_id, job, worker: Stand in every record.
         epoch: What to add to a monotonic time to get seconds since 1970.
+        secrets: Texts that stand in no URL and no message.
     """
 
-    def __init__(self, run_id: str, job: str, worker: str, epoch: float) -> None:
+    def __init__(self, run_id: str, job: str, worker: str, epoch: float, secrets: Collection[str] = ()) -> None:
+        self._mask = masker(secrets)
         self._run_id = run_id
         self._job = job
         self._worker = worker
@@ -70,9 +90,9 @@ class Recorder:
     def record(self, result: Result, item: Item, fp: bytes | None = None) -> Record:
         """Make the record of a final result; `fp` is the item's fingerprint, if it is known already."""
         response = result.response
-        url = mask(result.url)
+        url = self._mask(result.url)
         is_redirected = response is not None and response.request is not result.request
-        final_url = mask(result.final_url) if is_redirected else url
+        final_url = self._mask(result.final_url) if is_redirected else url
         record: Record = {
             "schema": SCHEMA,
             "run_id": self._run_id,
@@ -85,7 +105,7 @@ class Recorder:
             "outcome": result.outcome,
             "status": result.status,
             "reason": None,
-            "error": _error(result),
+            "error": _error(result, self._mask),
             "http_version": None,
             "tls": None,
             "remote_ip": None,
@@ -128,7 +148,7 @@ class Recorder:
             "meta": item.meta or {},
         }
         if response is not None:
-            _describe_response(record, response)
+            _describe_response(record, response, self._mask)
             _describe_connection(record, result)
         if result.body is not None:
             _put_body(record, result.body)
@@ -147,7 +167,7 @@ class Recorder:
         return f"{self._second_text}.{int(fraction * 1000):03d}Z"
 
 
-def _error(result: Result) -> Record | None:
+def _error(result: Result, mask: Callable[[str], str]) -> Record | None:
     kind = result.error_kind
     if kind is None:
         return None
@@ -178,7 +198,7 @@ def _timing(result: Result) -> Record:
     return phases
 
 
-def _describe_response(record: Record, response: Response) -> None:
+def _describe_response(record: Record, response: Response, mask: Callable[[str], str]) -> None:
     version = response.http_version
     record["http_version"] = version.removeprefix("HTTP/")
     if version.startswith("HTTP/1"):
@@ -196,10 +216,10 @@ def _describe_response(record: Record, response: Response) -> None:
     length = str(record["content_length"])
     record["content_length"] = int(length) if length.isascii() and length.isdigit() else None
     if record["final_url"] is not record["url"]:
-        record["redirects"] = [_redirect(hop) for hop in response.history]
+        record["redirects"] = [_redirect(hop, mask) for hop in response.history]
 
 
-def _redirect(hop: Response) -> Record:
+def _redirect(hop: Response, mask: Callable[[str], str]) -> Record:
     timing = hop.extensions.get("crawler.timing")
     return {
         "status": hop.status_code,

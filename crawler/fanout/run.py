@@ -35,7 +35,7 @@ from crawler.fanout.pages import Processor, process
 from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
 from crawler.fanout.polite import PoliteSource
 from crawler.fanout.pressure import LOOK_EVERY_S, Look
-from crawler.fanout.record import Recorder
+from crawler.fanout.record import Recorder, masker
 from crawler.fanout.result import Result
 from crawler.fanout.run_report import run_report
 from crawler.fanout.sinks import Sink, finish_all, make_sink
@@ -87,6 +87,7 @@ class Run:
         self.plan = plan
         self._processor = processor
         self.stats = Stats(time.monotonic())
+        self.stats.mask = masker(plan.secrets)
         self._items = items
         self._client = client
         self._rules = StopRules(plan.stop)
@@ -197,7 +198,7 @@ class Run:
     ) -> Engine:
         plan, stats, turns, rules = self.plan, self.stats, self._turns, self._rules
         processor = self._processor
-        recorder = Recorder(plan.run_id, plan.name, plan.worker, time.time() - clock())
+        recorder = Recorder(plan.run_id, plan.name, plan.worker, time.time() - clock(), plan.secrets)
         fetcher = Fetcher(
             client,
             clock=clock,

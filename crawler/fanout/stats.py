@@ -10,6 +10,7 @@ queue, waiting for a retry or on the wire.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -127,6 +128,7 @@ class Stats:
         timeline: Finished requests over time.
         pressure: What holds the run back.
         sequential_seconds: What the attempts so far would have taken one after the other.
+        mask: Takes the secrets out of a text.
         started: Monotonic time of the start.
     """
 
@@ -152,6 +154,7 @@ class Stats:
         self.suspended: dict[str, float] = {}
         self.timeline = Timeline(now)
         self.pressure = Pressure()
+        self.mask: Callable[[str], str] = mask
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -268,7 +271,7 @@ class Stats:
             host = OTHER_HOSTS
         known = self.errors.get((kind, host))
         if known is None:
-            self.errors[kind, host] = ErrorCount(kind, host, 1, mask(f"{result.url}: {result.error_message}"))
+            self.errors[kind, host] = ErrorCount(kind, host, 1, self.mask(f"{result.url}: {result.error_message}"))
         else:
             known.n += 1
 

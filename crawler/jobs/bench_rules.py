@@ -34,6 +34,7 @@ _FETCH_ONLY: Final = {
     ("stop",): "a benchmark ends by `bench.requests` or `bench.duration`",
     ("timeout", "connect"): "a benchmark has `timeout.total` alone, which every client understands",
     ("timeout", "read"): "a benchmark has `timeout.total` alone, which every client understands",
+    ("auth",): "give the header by `request.headers`",
     ("request", "idempotent"): "a benchmark sends each request once",
 }
 

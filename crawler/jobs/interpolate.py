@@ -13,8 +13,8 @@ value that reads like a reference stays text. A value made of exactly one refere
 read it as the type it wants.
 
 Secrets are known by where they come from (`${file:}`) or by a name, of the variable or of the key: `secret`, `token`,
-`password`, `api_key`, `Authorization`, `Cookie`. Their values are collected in `Interpolation.secrets` for masking, and
-the tree remembers what to show instead.
+`password`, `api_key`, `Authorization`, `Cookie`; so are the credentials of `auth`, whatever their keys. Their values
+are collected in `Interpolation.secrets` for masking, and the tree remembers what to show instead.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ _SECRET_NAME: Final = re.compile(
     r"secret|token|passw(?:or)?d|api[-_]?key|^authorization$|^proxy-authorization$|^cookie$", re.I
 )
 _SCHEME: Final = re.compile(r"(?:Bearer|Basic|Token)? ?")
+
+
+OPEN_AUTH_KEYS: Final = frozenset({"type", "hosts", "token_url", "scope", "region", "service", "header", "name"})
+"""Keys of `auth` that may be shown; the values of all others are secrets."""
 
 
 class Loose(str):
@@ -151,6 +155,8 @@ class Interpolation:
         return text if not secret or _SCHEME.fullmatch(text) else "***"
 
     def _is_secret_path(self, path: NodePath) -> bool:
+        if path[:1] == ("auth",) and len(path) > 1:
+            return path[1] not in OPEN_AUTH_KEYS
         return any(isinstance(part, str) and is_secret_name(part) for part in path)
 
     def _remember(self, value: str) -> None:

@@ -20,6 +20,7 @@ from typing import Final, Literal
 from crawler.fanout import BodyPolicy, ClientOptions, Item, Output, Plan, RetryPolicy
 from crawler.fanout.ids import new_run_id
 from crawler.fanout.plan import RETRIED_KINDS, RETRIED_STATUS
+from crawler.jobs.auth import auth_of
 from crawler.jobs.bench_cells import expand
 from crawler.jobs.bench_job import MAX_URLS, BenchJob, ReportFile, cells_of, one_request, seed_of
 from crawler.jobs.findings import Finding, JobError, Mark
@@ -138,6 +139,7 @@ class Job:
             durability=model.state.durability,
             input_id=self._input_id(),
             grace=model.stop.grace,
+            secrets=self._source.secrets,
         )
 
     def items(self, *, testbed_url: str | None = None) -> Iterator[Item]:
@@ -281,6 +283,7 @@ class Job:
             ca_file=self._source.base / tls.ca_file if tls.ca_file else None,
             keepalive_expiry=self._model.http.keepalive,
             guard=guard,
+            auth=auth_of(self._model),
         )
 
     def _outputs(self, folder: Path, run_id: str, begun: datetime | None, *, moved: bool) -> tuple[Output, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from crawler.jobs.auth import AuthError, auth_of
 from crawler.jobs.bench_rules import model_rules
 from crawler.jobs.check import check_schema
 from crawler.jobs.envfile import read_env_file
@@ -146,6 +147,10 @@ class _Loading:
         self._check_templates(tree, model, files)
         self._check_outputs(tree, model)
         self.findings += model_rules(tree, model)
+        try:
+            auth_of(model)
+        except AuthError as exc:
+            self._find(tree, ("auth",), str(exc))
         if model.tls.ca_file and not (self.base / model.tls.ca_file).is_file():
             path = self.base / model.tls.ca_file
             self._find(tree, ("tls", "ca_file"), f"there is no file {path}")

@@ -10,8 +10,12 @@ from typing import Final
 
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
-    "": "workers bandwidth autothrottle dns robots auth crawl sitemaps dedupe"
-    " paginate extract checks recrawl log telemetry",
+    # fmt: off
+    "": "workers bandwidth autothrottle recrawl"
+    " dns dedupe checks paginate"
+    " robots crawl sitemaps extract"
+    " log telemetry",
+    # fmt: on
     "urls[]": "sha256 size",
     "input": "sample seed shuffle",
     "request": "body_file cookies proxy",

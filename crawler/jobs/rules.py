@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from crawler.jobs.auth_rules import auth_rules
 from crawler.jobs.bench_rules import kind_rules
 from crawler.jobs.fields import loosen
 from crawler.jobs.findings import Finding
@@ -180,6 +181,7 @@ _RULES: Final = (
     _effectless,
     _backoff,
     _open_files,
+    auth_rules,
     polite_rules,
     service_rules,
     kind_rules,

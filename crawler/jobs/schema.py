@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandle
 from pydantic_core import CoreSchema, core_schema
 
 from crawler.fanout.kinds import KINDS
+from crawler.jobs.auth_schema import AuthSection
 from crawler.jobs.bench_schema import Bench
 from crawler.jobs.fields import (
     Anything,
@@ -324,6 +325,7 @@ class JobFile(Section):
     """The URLs; this or `input`."""
     input: Input | None = None
     request: Request = Request()
+    auth: AuthSection = AuthSection()
     concurrency: Annotated[int, whole(1, 10_000)] = 64
     """Requests on the wire at once."""
     per_host: PerHost = PerHost()

@@ -332,8 +332,11 @@ def test_json_schema_helps_an_editor() -> None:
 
 
 def test_the_manual_knows_every_key() -> None:
-    """`docs/jobs.md` names each working key, and its first example is a job."""
-    manual = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text(encoding="utf-8")
+    """`docs/jobs.md`, or a page it links to, names each working key, and its first example is a job."""
+    docs = Path(__file__).parents[2] / "docs"
+    page = (docs / "jobs.md").read_text(encoding="utf-8")
+    linked = dict.fromkeys(re.findall(r"\]\(([a-z-]+\.md)\b", page))
+    manual = page + "".join((docs / name).read_text(encoding="utf-8") for name in linked)
     for section, names in known_keys().items():
         for name in names:
             assert re.search(rf"(?<![a-z_]){re.escape(name)}(?![a-z_])", manual), f"{section}.{name}"
