@@ -18,9 +18,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from crawler.client.auth import Auth, AuthFlow, basic_header
-from crawler.client.script import without_credentials
 from crawler.errors import HTTPStatusError, RemoteProtocolError
 from crawler.models import URL, Request, Response
+from crawler.models.url import without_credentials
 
 if TYPE_CHECKING:
     import anyio

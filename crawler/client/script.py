@@ -27,8 +27,9 @@ from crawler.errors import (
     TransportError,
     UnsupportedProtocol,
 )
-from crawler.models import URL, Request, Response, parse_retry_after
-from crawler.models.url import RelativeURL
+from crawler.models import Request, Response, parse_retry_after
+from crawler.models.url import RelativeURL, without_credentials
+from crawler.net.exchange import unsupported
 
 logger = logging.getLogger("crawler")
 
@@ -184,7 +185,7 @@ class Script:
             transport = settings.transport_for(request.url)
             response = await self._world.call(transport, request, whole)
         except RelativeURL:
-            raise _unsupported(request) from None
+            raise unsupported(request) from None
         except HTTPError as exc:
             if exc._request is None:
                 exc.request = request
@@ -220,22 +221,10 @@ class Script:
             raise
 
 
-def _unsupported(request: Request) -> UnsupportedProtocol:
-    """The error for a URL that is relative and stayed so: nobody to ask."""
-    url = request.url
-    missing = "host" if url.scheme else "scheme: write http:// or https://, or set a base_url"
-    return UnsupportedProtocol(f"The URL {str(without_credentials(url))!r} lacks a {missing}.", request=request)
-
-
 def _in_time(request: Request, delay: float | None) -> float | None:
     """`delay`, or None if the total time limit would pass meanwhile."""
     deadline = request.extensions.get("deadline")
     return None if delay is None or (deadline is not None and monotonic() + delay >= deadline) else delay
-
-
-def without_credentials(url: URL) -> URL:
-    """The URL as it may stand in messages and logs."""
-    return url.copy_with(userinfo=b"") if url.userinfo else url
 
 
 def _retry_after(response: Response) -> float | None:

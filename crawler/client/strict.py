@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from crawler.client.auth import Auth
-from crawler.client.script import Script, without_credentials
+from crawler.client.script import Script
 from crawler.client.settings import Settings
 from crawler.client.worlds import World
 from crawler.errors import UnsupportedProtocol
 from crawler.models import Request, Response
+from crawler.models.url import without_credentials
 
 
 class StrictScript(Script):

@@ -464,3 +464,8 @@ def _idna_decode(host: str) -> str:
                 label = idna.decode(label)
         labels.append(label)
     return ".".join(labels)
+
+
+def without_credentials(url: URL) -> URL:
+    """The URL as it may stand in messages and logs."""
+    return url.copy_with(userinfo=b"") if url.userinfo else url

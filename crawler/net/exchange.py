@@ -7,6 +7,7 @@ from time import monotonic
 from crawler.errors import NetworkError, RemoteProtocolError, UnsupportedProtocol
 from crawler.models import Request, Response
 from crawler.models.retry import IDEMPOTENT_METHODS
+from crawler.models.url import RelativeURL, without_credentials
 from crawler.net.deadlines import deadline_of, timed_out
 from crawler.net.http2_request import Unprocessed, Unsent
 from crawler.net.pool import Pool
@@ -35,8 +36,12 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
 
     Source: RFC 9112 §9.3.1 (retrying requests), RFC 9110 §9.2.2 (idempotent methods), RFC 9113 §8.7.
     """
-    if request.url.origin.scheme not in ("http", "https"):
-        raise _unsupported(request)
+    try:
+        scheme = request.url.origin.scheme
+    except RelativeURL:
+        raise unsupported(request) from None
+    if scheme not in ("http", "https"):
+        raise unsupported(request)
     key = route.key(origin_of(request))
     attempts = 0
     patience = 0.0
@@ -81,10 +86,13 @@ async def _pause(pool: Pool, request: Request, attempts: int, patience: float, r
     await pool.connector.event().wait(min(now + pause_s, patience))
 
 
-def _unsupported(request: Request) -> UnsupportedProtocol:
-    scheme = request.url.scheme
-    if not scheme:
-        return UnsupportedProtocol(
-            f"The URL {str(request.url)!r} lacks a scheme: write http:// or https://.", request=request
-        )
-    return UnsupportedProtocol(f"The URL scheme {scheme!r} is not http or https.", request=request)
+def unsupported(request: Request) -> UnsupportedProtocol:
+    """The error for a URL that names nobody to ask by http or https."""
+    url = without_credentials(request.url)
+    if url.scheme and url.host:
+        message = f"The URL scheme {url.scheme!r} is not http or https."
+    elif url.scheme:
+        message = f"The URL {str(url)!r} lacks a host."
+    else:
+        message = f"The URL {str(url)!r} lacks a scheme: write http:// or https://, or set a base_url."
+    return UnsupportedProtocol(message, request=request)

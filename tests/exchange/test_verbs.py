@@ -203,6 +203,18 @@ async def test_other_schemes_are_not_supported(face: Face, url: str) -> None:
     assert caught.value.request.method == "GET"
 
 
+@pytest.mark.parametrize("url", ["/relative", "//h/path", "http://", "mailto:ada", "ftp://h/"])
+async def test_a_transport_by_itself_refuses_them_too(face: Face, url: str) -> None:
+    """With the same error, whatever it is that the URL lacks."""
+    transport = face.transport()
+    request = crawler.Request("GET", url)
+    handle = transport.handle_async_request if face.is_async else transport.handle_request
+    with pytest.raises(crawler.UnsupportedProtocol) as caught:
+        await face.settle(handle(request))
+
+    assert caught.value.request is request
+
+
 @pytest.mark.parametrize(
     "url", ["http://h:65536/", "http://h:x/", "http:///", "http://[::1/", "http://a b/", "http://a..b/"]
 )
