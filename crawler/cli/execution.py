@@ -25,6 +25,7 @@ from crawler.cli.source import describe
 from crawler.cli.summary import show_summary, view_summary
 from crawler.cli.text import one_line
 from crawler.cli.units import count
+from crawler.cli.watching import watched
 from crawler.fanout import Outcome, Plan, Run
 from crawler.fanout.errors import RunError
 from crawler.fanout.run import STATE_FILE, SUMMARY_FILE
@@ -97,7 +98,7 @@ async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool, is
         work = Run(plan, () if is_retry else Feed(items))
     progress = choose_progress("none" if quiet else job.progress_mode, job.progress_interval)
     async with shown(progress, work.stats):
-        with _interruptible(work, progress):
+        with _interruptible(work, progress), watched(job, work):
             return await work.execute()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import accumulate
 from math import frexp, ldexp
 
@@ -60,8 +61,23 @@ class Histogram:
         running = list(accumulate(self._counts))
         return tuple(self._at(running, q) for q in qs)
 
+    def cumulative(self, bounds: Sequence[float]) -> list[int]:
+        """Count the samples that do not exceed each bound, in ascending order of bounds; off by 0.4 % of a bound."""
+        running = [0, *accumulate(self._counts)]
+        return [running[_slot(bound) + 1 if bound > 0 else 0] for bound in bounds]
+
     def _at(self, running: list[int], q: float) -> float:
         index = bisect_left(running, max(1, -(-self.count * q // 100)))
         octave, sub = divmod(index, _SUB)
         upper = ldexp((_SUB + sub + 1) / (2 * _SUB), octave + _LOW + 1)
         return min(upper, self.max)
+
+
+def _slot(seconds: float) -> int:
+    """The bucket in which a duration above 0 is counted."""
+    fraction, exponent = frexp(seconds)
+    if exponent <= _LOW:
+        return 0
+    if exponent > _HIGH:
+        return _SIZE - 1
+    return (exponent - _LOW - 1) * _SUB + int(fraction * (2 * _SUB)) - _SUB

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from crawler.fanout.attempt_log import Observer
 from crawler.fanout.bodies import BodyKeeper, open_bodies
 from crawler.fanout.clock import loop_clock
 from crawler.fanout.database import DatabaseFrontier
@@ -65,6 +66,7 @@ class Run:
             files.
         processor: Looks at the pages, up to `plan.body.hold` bytes each, and may add to the requests.
         client: Sends the requests instead of one made as the plan says, and stays open.
+        observers: Are told of every attempt that ended.
 
     Raises:
         ValueError: There is a processor, but the plan holds no bodies for it.
@@ -72,6 +74,7 @@ class Run:
     Attributes:
         plan: As given.
         stats: Live counters; see `Stats`.
+        observers: Who is told of attempts; may be added to before `execute`.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Run:
         processor: Processor | None = None,
         *,
         client: HTTPClient | None = None,
+        observers: Iterable[Observer] = (),
     ) -> None:
         if processor is not None and plan.body.hold is None:
             raise ValueError("a processor needs bodies: set BodyPolicy.hold to the size of the largest it should see")
@@ -90,6 +94,7 @@ class Run:
         self.stats.mask = masker(plan.secrets)
         self._items = items
         self._client = client
+        self.observers = list(observers)
         self._rules = StopRules(plan.stop)
         self._turns = Turns(plan.politeness, plan.retry, plan.concurrency)
         self._reason: StopReason | None = None
@@ -197,7 +202,7 @@ class Run:
         self, ledger: Ledger, bodies: BodyKeeper, client: HTTPClient, clock: Callable[[], float]
     ) -> Engine:
         plan, stats, turns, rules = self.plan, self.stats, self._turns, self._rules
-        processor = self._processor
+        processor, observers = self._processor, self.observers
         recorder = Recorder(plan.run_id, plan.name, plan.worker, time.time() - clock(), plan.secrets)
         fetcher = Fetcher(
             client,
@@ -225,7 +230,10 @@ class Run:
                 stats.in_flight -= 1  # cancelled: it did not end, it was not made
                 turns.cancel(result.host, clock())
                 raise
-            stats.end_attempt(result, host_of(result))
+            host = host_of(result)
+            stats.end_attempt(result, host)
+            for observer in observers:
+                observer.attempt(result, host)
             turns.end(result.host, begun, result.ended, result.error_kind, asked_for(result, plan.retry, time.time))
             if rules.receive(stats.bytes_wire):
                 self.stop("requested")

@@ -33,6 +33,7 @@ from crawler.jobs.politeness import politeness_of, stop_limits_of
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
+from crawler.jobs.watch_rules import log_plan, telemetry_plan
 from crawler.models import Timeout
 
 BENCH_TIMEOUT_S: Final = 30.0
@@ -77,6 +78,8 @@ class Job:
         warnings: Findings that do not stop the run (a secret file that everyone may read).
         progress_mode: `progress.mode`.
         progress_interval: `progress.interval` in seconds.
+        log: Where a log goes, if one is wanted.
+        telemetry: What monitoring sees.
         description, tags, contact: For people, and for filters.
         schedule, retention, notify, network: What the service goes by.
     """
@@ -88,6 +91,8 @@ class Job:
         self.warnings = tuple(warnings)
         self.progress_mode: Literal["auto", "bar", "lines", "none"] = model.progress.mode
         self.progress_interval = model.progress.interval
+        self.log = log_plan(model.log)
+        self.telemetry = telemetry_plan(model.telemetry)
         self.description = model.description or ""
         self.tags = tuple(model.tags)
         self.contact = model.contact

@@ -17,6 +17,7 @@ from crawler.jobs.nodes import Items, Map, Node, Scalar, ScalarValue, locate
 from crawler.jobs.polite_rules import polite_rules
 from crawler.jobs.service_rules import service_rules
 from crawler.jobs.urls import url_problem
+from crawler.jobs.watch_rules import watch_rules
 
 FORBIDDEN_HEADERS: Final = frozenset(
     {
@@ -184,5 +185,6 @@ _RULES: Final = (
     auth_rules,
     polite_rules,
     service_rules,
+    watch_rules,
     kind_rules,
 )

@@ -42,6 +42,7 @@ from crawler.jobs.polite_schema import Circuit, HostEntry, PerHost, Stop
 from crawler.jobs.section import SECTION
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
 from crawler.jobs.thresholds import Limits
+from crawler.jobs.watch_schema import Log, Telemetry
 
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9._-]{0,62}"
 
@@ -352,6 +353,8 @@ class JobFile(Section):
     schedule: Schedule | None = None
     """When `crawler serve` runs the job; `crawler run` runs it once, at once."""
     retention: Retention = Retention()
+    log: Log | None = None
+    telemetry: Telemetry = Telemetry()
     notify: Annotated[list[Notify], OneOrMany(), Field(max_length=20)] = []
     """Who is told about runs of the service."""
     network: Network = Network()

@@ -39,3 +39,16 @@ def test_samples_beyond_the_range_count_at_its_ends(seconds: float) -> None:
 
     assert histogram.count == 1
     assert histogram.percentile(50) is not None
+
+
+@given(st.lists(st.floats(1e-6, 4000.0), min_size=1, max_size=200), st.lists(st.floats(1e-5, 4000.0), max_size=10))
+def test_cumulative_counts_are_close(samples: list[float], bounds: list[float]) -> None:
+    """No sample clearly below a bound is missed, none clearly above it is counted."""
+    histogram = Histogram()
+    for sample in samples:
+        histogram.add(sample)
+    bounds.sort()
+    for bound, found in zip(bounds, histogram.cumulative(bounds), strict=True):
+        assert sum(sample < 0.99 * bound for sample in samples) <= found
+        assert found <= sum(sample < 1.01 * bound + 1e-6 for sample in samples)
+    assert histogram.cumulative([0.0, 1e9]) == [0, len(samples)]

@@ -1,0 +1,72 @@
+"""What the sections `log` and `telemetry` of a job ask for, set up around its run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Literal
+
+from crawler.cli.exits import CommandError
+from crawler.cli.logs import logging_to
+from crawler.fanout import Run
+from crawler.fanout.attempt_log import AttemptLog
+from crawler.fanout.ids import fingerprint_text
+from crawler.jobs import Job
+from crawler.jobs.watch_rules import LogPlan
+
+
+@contextmanager
+def watched(job: Job, run: Run) -> Iterator[None]:
+    """Log the run and show it to monitoring while the block runs, as far as the job asks for it.
+
+    Raises:
+        OutputError: The log cannot be written.
+        CommandError: The address for Prometheus cannot be bound.
+    """
+    with ExitStack() as stack:
+        if job.log is not None:
+            log = job.log
+            form = (
+                log.format if log.format != "auto" else "text" if log.file is None and sys.stderr.isatty() else "json"
+            )
+            stack.enter_context(logging_to(log.file, form, log.level))
+            plan = run.plan
+            run.observers.append(
+                AttemptLog(
+                    plan.run_id,
+                    plan.name,
+                    lambda result: fingerprint_text(result.target.fp),
+                    log.per_second,
+                    secrets=job.mask,
+                )
+            )
+        _show_to_monitoring(job, run, stack)
+        yield
+
+
+def _format(log: LogPlan) -> Literal["text", "json"]:
+    """Text for people at a terminal, JSON for programs, unless the job says which."""
+    if log.format != "auto":
+        return log.format
+    return "text" if log.file is None and sys.stderr.isatty() else "json"
+
+
+def _show_to_monitoring(job: Job, run: Run, stack: ExitStack) -> None:
+    """Start what `telemetry` names; imported here, as both are extras."""
+    wanted = job.telemetry
+    if wanted.prometheus is not None:
+        from crawler.telemetry.prometheus import RunCollector, serving
+
+        host, port = wanted.prometheus
+        collector = RunCollector(run.stats, run.plan.name, host_label=wanted.host_label)
+        try:
+            stack.enter_context(serving(collector, host, port))
+        except OSError as error:
+            raise CommandError(f"telemetry.prometheus.listen: {host}:{port}: {error.strerror or error}") from error
+    if wanted.otlp is not None:
+        from crawler.telemetry.otlp import exporting
+
+        about = (run.stats, run.plan.name, run.plan.run_id, wanted.otlp)
+        run.observers.append(stack.enter_context(exporting(*about, time.monotonic, host_label=wanted.host_label)))
