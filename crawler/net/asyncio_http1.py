@@ -31,13 +31,14 @@ from crawler.net.asyncio_stream import HIGH_WATER, AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening, proxy_headers
 from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out, total_deadline
-from crawler.net.http1_request import asks_to_close, request_head
+from crawler.net.http1_request import asks_to_close, cut_short, request_head
 from crawler.net.http2_request import Unsent
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.sockets import is_readable
 from crawler.net.stream import AsyncHTTPNetworkStream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
+from crawler.net.tls import was_cut
 from crawler.net.upgrade import AsyncUpgradedBody
 from crawler.net.upload import ONE_WRITE, BodyFraming, async_chunks, framed, release
 from crawler.wire import Http1Reader, http1_reader
@@ -222,6 +223,8 @@ class AsyncioHttp1(asyncio.Protocol):
             return
         try:
             self._reader.feed_eof()
+            if was_cut(self._transport.get_extra_info("ssl_object")):
+                raise cut_short(self.key)
         except RemoteProtocolError as exc:
             self._fail(exc)
             return

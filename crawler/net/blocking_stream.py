@@ -40,12 +40,13 @@ _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 class BlockingStream:
     """A `Stream` over a socket, plain or TLS."""
 
-    __slots__ = ("_ahead", "_sock", "_timeouts")
+    __slots__ = ("_ahead", "_is_cut", "_sock", "_timeouts")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._timeouts = SocketTimeouts(sock)
         self._ahead: bytes | None = None  # what a look found, for the next read
+        self._is_cut = False
 
     def read(self, max_bytes: int, deadline: float | None) -> Done[bytes]:
         """See `Stream.read`."""
@@ -58,6 +59,9 @@ class BlockingStream:
             return Done(self._sock.recv(max_bytes))
         except (TimeoutError, BlockingIOError) as exc:
             raise ReadTimeout("Nothing came in time.") from exc
+        except ssl.SSLEOFError:
+            self._is_cut = True
+            return Done(b"")
         except (OSError, ValueError) as exc:  # ValueError: closed by another thread, within TLS
             raise ReadError(f"The connection broke while reading: {exc}") from exc
 
@@ -73,6 +77,7 @@ class BlockingStream:
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
         except (OSError, ValueError):
+            self._is_cut = True
             return b""
 
     def _is_readable(self) -> bool:
@@ -105,7 +110,8 @@ class BlockingStream:
             return TLSStream.handshake(self, context, server_hostname, deadline)
         try:
             self._sock.settimeout(None if deadline is None else max(_MIN_TIMEOUT_S, deadline - monotonic()))
-            return Done(BlockingStream(context.wrap_socket(self._sock, server_hostname=server_hostname)))
+            secure = context.wrap_socket(self._sock, server_hostname=server_hostname, suppress_ragged_eofs=False)
+            return Done(BlockingStream(secure))
         except TimeoutError as exc:
             raise ConnectTimeout("The TLS handshake took too long.") from exc
         except ssl.SSLError as exc:
@@ -135,6 +141,8 @@ class BlockingStream:
             return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
         if name == "is_readable":
             return self._is_readable()
+        if name == "is_cut":
+            return self._is_cut
         return None
 
 

@@ -88,6 +88,8 @@ class SocketDuplex:
         except ssl.SSLWantWriteError:
             self._read_wants_write = True
             return None
+        except ssl.SSLEOFError:  # without a good-bye; the frames tell what is whole
+            return b""
         except OSError as exc:
             raise ReadError(f"The connection broke while reading: {exc}") from exc
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from crawler.models import Request
+from crawler.errors import RemoteProtocolError
+from crawler.models import Origin, Request
 from crawler.models.headers import ends_connection
 from crawler.wire import encode_request_head
 
@@ -14,6 +15,18 @@ def asks_to_close(request: Request) -> bool:
     """
     template = request.template
     return ends_connection(request.headers) if template is None else template.ends_connection
+
+
+def cut_short(key: Origin) -> RemoteProtocolError:
+    """The error for a body that lasts until the end of a TLS connection, which ended without TLS's good-bye.
+
+    Source: RFC 9112 §9.8: such a body is complete only after a closure alert.
+    """
+    return RemoteProtocolError(
+        f"{key} ended the TLS connection without a close_notify, and only the end of the connection tells where this "
+        "body ends: it may be cut short.",
+        kind="body_incomplete",
+    )
 
 
 def request_head(request: Request, proxy_lines: list[tuple[bytes, bytes]] | None) -> bytes:

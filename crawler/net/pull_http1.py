@@ -21,7 +21,7 @@ from crawler.errors import (
 from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Response, SyncByteStream
 from crawler.net.connect import Opening, proxy_headers
 from crawler.net.deadlines import NEVER, deadline_of, timed_out
-from crawler.net.http1_request import asks_to_close, request_head
+from crawler.net.http1_request import asks_to_close, cut_short, request_head
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.pull_world import World
@@ -203,6 +203,8 @@ class PullHttp1:
             reader.feed(data)
         else:
             reader.feed_eof()
+            if self._stream.get_extra_info("is_cut"):
+                raise cut_short(self.key)
         if self._size_limit is not None:
             self._received += sum(map(len, reader.body[before:]))
             if self._received > self._size_limit:

@@ -66,7 +66,8 @@ class Stream(Protocol):
         """Tell about the connection; None for a name that is unknown or does not apply.
 
         Names, as HTTPX has them: `client_addr` and `server_addr` (host and port), `socket`, `ssl_object`,
-        `is_readable` (bytes, or the peer's end, are waiting).
+        `is_readable` (bytes, or the peer's end, are waiting), `is_cut` (under TLS: the end came without a good-bye, so
+        that anybody on the path may have made it; RFC 8446 §6.1).
         """
         ...
 

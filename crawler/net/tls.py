@@ -279,6 +279,28 @@ def tls_error(exc: ssl.SSLError, host: str) -> ConnectError:
     return ConnectError(f"The TLS handshake with {host} failed ({reason}): {advice}", kind="tls_protocol")
 
 
+def was_cut(engine: ssl.SSLObject | None) -> bool:
+    """Whether a TLS connection that has ended did so without the peer's good-bye; of a plain one nobody can tell.
+
+    Event loops tell no difference. But the engine does: once it has met a close_notify, there is nothing more to read;
+    otherwise it would wait for more.
+
+    Args:
+        engine: All that came has been read from it.
+
+    Source: RFC 8446 §6.1.
+    """
+    if engine is None:
+        return False
+    try:
+        engine.read(1)
+    except ssl.SSLZeroReturnError:
+        return False
+    except ssl.SSLError:
+        return True
+    return False
+
+
 def handshake_cut(exc: Exception, host: str) -> ConnectError:
     """Say that `host` hung up within the handshake; the caller raises the result `from exc`."""
     return ConnectError(f"{host} closed the connection during the TLS handshake ({exc}).", kind="connect_reset")

@@ -27,13 +27,14 @@ class Peekable(Protocol):
 class TLSStream:
     """A `Stream` that encrypts what goes over another one."""
 
-    __slots__ = ("_ahead", "_incoming", "_outgoing", "_ssl", "_stream")
+    __slots__ = ("_ahead", "_incoming", "_is_cut", "_outgoing", "_ssl", "_stream")
 
     def __init__(self, stream: Stream, context: ssl.SSLContext, server_hostname: str | None) -> None:
         self._stream = stream
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._ahead: bytes | None = None  # what a look found, for the next read
+        self._is_cut = False
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
 
     @classmethod
@@ -62,6 +63,9 @@ class TLSStream:
             return await self._run(lambda: self._ssl.read(max_bytes), deadline)
         except ssl.SSLZeroReturnError:
             return b""
+        except ssl.SSLEOFError:
+            self._is_cut = True
+            return b""
         except ssl.SSLError as exc:
             raise ReadError(f"The connection broke while reading: {exc}") from exc
 
@@ -88,6 +92,8 @@ class TLSStream:
             return self._ssl
         if name == "is_readable":
             return self._ahead is not None or self._look()
+        if name == "is_cut":
+            return self._is_cut
         return self._stream.get_extra_info(name)
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
@@ -110,7 +116,8 @@ class TLSStream:
                 return True
             except ssl.SSLWantReadError:
                 pass
-            except ssl.SSLError:
+            except ssl.SSLError as exc:
+                self._is_cut = not isinstance(exc, ssl.SSLZeroReturnError)
                 self._ahead = b""
                 return True
             if not isinstance(self._stream, Peekable):

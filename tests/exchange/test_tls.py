@@ -175,6 +175,47 @@ async def test_a_body_cut_within_tls(face: Face, authority: Authority) -> None:
                 await client.get(f"https://localhost:{server.port}/")
 
 
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("says_good_bye", [True, False])
+async def test_a_body_that_ends_with_the_connection(
+    face: Face, authority: Authority, says_good_bye: bool, is_streamed: bool
+) -> None:
+    """Whole with TLS's good-bye (close_notify), and an error without: anybody on the path could have cut it."""
+
+    def serve(connection: socket.socket) -> None:
+        receive_until(connection, b"\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nbody")
+        if says_good_bye:
+            assert isinstance(connection, ssl.SSLSocket)
+            connection.unwrap()
+        else:
+            socket.socket.shutdown(connection, socket.SHUT_WR)
+
+    with Listener(serve, authority.server_context()) as server:
+        url = f"https://localhost:{server.port}/"
+        async with face.client(verify=authority.client_context()) as client:
+            if says_good_bye:
+                assert await client.fetch(url, is_streamed=is_streamed) == b"body"
+            else:
+                with pytest.raises(crawler.RemoteProtocolError) as caught:
+                    await client.fetch(url, is_streamed=is_streamed)
+                assert caught.value.kind == "body_incomplete"
+
+
+async def test_a_body_of_known_length_needs_no_good_bye(face: Face, authority: Authority) -> None:
+    """Its own framing says that it is whole (RFC 9112 §9.8)."""
+
+    def serve(connection: socket.socket) -> None:
+        receive_until(connection, b"\r\n\r\n")
+        connection.sendall(OK)
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    with Listener(serve, authority.server_context()) as server:
+        async with face.client(verify=authority.client_context()) as client:
+            for _ in range(2):
+                assert (await client.get(f"https://localhost:{server.port}/")).text == "ok"
+
+
 async def test_bytes_that_are_no_record(face: Face, authority: Authority) -> None:
     """A ReadError, closed."""
 
