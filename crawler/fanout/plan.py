@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from crawler.fanout.download_policy import DownloadPolicy
 from crawler.fanout.ids import new_run_id
 from crawler.models import Timeout
 
@@ -29,6 +30,7 @@ RETRIED_KINDS = (
     "h2_*",
     "body_incomplete",
     "proxy_connect",
+    "too_slow",
 )
 
 
@@ -50,6 +52,7 @@ class RetryPolicy:
         max_wait: Longest wait a server may ask for; see `HostClock` for what a longer one does to the whole host.
         budget: Retries of one host, as a share of its first tries, besides a small reserve; rate-limited tries are
             not counted. `None` is no limit.
+        once: Kinds that are tried once more each, at once: a file that came out wrong, from its first byte.
     """
 
     attempts: int = 4
@@ -63,6 +66,7 @@ class RetryPolicy:
     retry_after: Literal["obey", "cap", "ignore"] = "obey"
     max_wait: float = 600.0
     budget: float | None = 0.1
+    once: frozenset[str] = frozenset({"range_mismatch", "changed_during_resume"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,8 @@ class StopLimits:
         failure_ratio: Share of failures among the last `failure_ratio_window` requests; a run that ends within it
             succeeds (exit code 0).
         consecutive_failures: Failures in a row.
+        disk_free: Bytes that stay free where bodies are written: with less, a download waits for room, and ends only
+            if there is none for ten minutes.
     """
 
     after: float | None = None
@@ -159,6 +165,7 @@ class StopLimits:
     failure_ratio: float | None = None
     failure_ratio_window: int = 1000
     consecutive_failures: int | None = None
+    disk_free: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +295,8 @@ class Plan:
         stop: When to end early.
         follow_redirects, max_redirects: Redirect rules.
         body: What happens to bodies.
+        download: How files are downloaded to `body.directory` (`keep="file"`); `None` for bodies of pages.
+        bandwidth: Bytes per second of all bodies together.
         client: How the client is made.
         outputs: Files of records; `summary.json` is written beside the first.
         state_dir: Folder of the durable state; `None` runs in memory, and then nothing can be resumed.
@@ -310,6 +319,8 @@ class Plan:
     follow_redirects: bool = True
     max_redirects: int = 10
     body: BodyPolicy = BodyPolicy()
+    download: DownloadPolicy | None = None
+    bandwidth: float | None = None
     client: ClientOptions = ClientOptions()
     outputs: tuple[Output, ...] = ()
     state_dir: Path | None = None
@@ -341,6 +352,8 @@ class Item:
         path: Name of the body's file below `BodyPolicy.directory`, with `/` between folders; `None` derives it from
             the URL.
         idempotent: Whether it may be sent again after a failure; `None` goes by the method.
+        checksums: What a download must come to, as pairs of algorithm and hexadecimal digest.
+        size: How many bytes a download must have.
         depth: Links between it and the start of a crawl.
         parent: `id` of the record of the page that named it.
         discovered_by: How it was found: `seed`, `link`, `sitemap`, `redirect`, `page`.
@@ -357,6 +370,8 @@ class Item:
     priority: int = 0
     path: str | None = None
     idempotent: bool | None = None
+    checksums: tuple[tuple[str, str], ...] = ()
+    size: int | None = None
     depth: int | None = None
     parent: str | None = None
     discovered_by: str | None = None

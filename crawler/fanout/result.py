@@ -47,6 +47,9 @@ class Result:
         host_wait: Seconds of `queue` that its host's clock took.
         path: Name of the body's file below the folder of bodies, if it went to a file.
         sha256: Digest of the body, hexadecimal, if it was computed.
+        checksum_ok: Whether a download is what it should be; `None` if nobody said what that is.
+        resumed_from: Bytes of a download that were there already.
+        is_unchanged: The file was there, whole, and was left as it is.
         body: The body, if it was kept for the record.
         page: The body, decoded, if it was kept for a processor.
         findings: What the processor made of it.
@@ -64,6 +67,7 @@ class Result:
         "body",
         "bytes",
         "bytes_wire",
+        "checksum_ok",
         "ended",
         "error",
         "error_kind",
@@ -72,6 +76,7 @@ class Result:
         "host",
         "host_wait",
         "index",
+        "is_unchanged",
         "key",
         "overhead",
         "page",
@@ -82,6 +87,7 @@ class Result:
         "ready",
         "request",
         "response",
+        "resumed_from",
         "retry_after",
         "sha256",
         "started",
@@ -107,6 +113,9 @@ class Result:
         self.path: str | None = None
         self.sha256: str | None = None
         self.body: bytes | None = None
+        self.checksum_ok: bool | None = None
+        self.resumed_from = 0
+        self.is_unchanged = False
         self.page: bytes | None = None
         self.findings: Findings | None = None
         self.bytes = self.bytes_wire = self.attempt_bytes_wire = 0
@@ -137,10 +146,10 @@ class Result:
 
     @property
     def outcome(self) -> str:
-        """`ok`, `failed`, `skipped` (a rule forbade the request) or `cancelled`."""
+        """`ok`, `unchanged`, `failed`, `skipped` (a rule forbade the request) or `cancelled`."""
         kind = self.error_kind
         if kind is None:
-            return "ok"
+            return "unchanged" if self.is_unchanged else "ok"
         if kind in _CANCELLED:
             return "cancelled"
         return "skipped" if family(kind) == "policy" else "failed"
@@ -194,7 +203,9 @@ class Result:
         self.overhead = 0.0
         self.phases = None
         self.response = self.error = self.error_kind = self.retry_after = None
-        self.path = self.sha256 = self.body = self.page = self.findings = None
+        self.path = self.sha256 = self.body = self.checksum_ok = self.page = self.findings = None
+        self.is_unchanged = False
+        self.resumed_from = 0
         self.bytes = self.attempt_bytes_wire = 0
 
     def fail(self, error: Exception) -> None:
