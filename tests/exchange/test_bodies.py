@@ -116,6 +116,31 @@ async def test_an_iterator_of_another_length_than_declared_is_refused(face: Face
         assert len(body_of(server.received[0])) <= int(length)
 
 
+@pytest.mark.parametrize("is_whole", [True, False], ids=["in memory", "in pieces"])
+async def test_an_expectation_that_is_never_answered(face: Face, is_whole: bool) -> None:
+    """`Expect: 100-continue` is sent for those who look at it; the body does not wait for a word (RFC 9110 §10.1.1)."""
+    with RawServer(OK) as server:
+        async with face.client() as client:
+            content = b"abcdef" if is_whole else face.chunks([b"abc", b"def"])
+            headers = {"Expect": "100-continue", "Content-Length": "6"}
+            response = await client.post(server.url, content=content, headers=headers)
+
+        assert response.text == "ok"
+        assert body_of(server.received[0]) == b"abcdef"
+        assert b"Expect: 100-continue" in server.received[0]
+
+
+async def test_an_expectation_that_fails(face: Face) -> None:
+    """417 is an answer like any other; one that came before the body closes the connection."""
+    failed = b"HTTP/1.1 417 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with RawServer(failed, OK) as server:
+        async with face.client() as client:
+            refused = await client.post(server.url, content=b"abc", headers={"Expect": "100-continue"})
+            again = await client.post(server.url, content=b"abc")
+
+    assert (refused.status_code, again.status_code) == (417, 200)
+
+
 async def test_files_are_read_in_pieces(face: Face, bed: Testbed, tmp_path: Path) -> None:
     """A file's length is declared; a multipart form with files arrives as one."""
     if face.is_async:

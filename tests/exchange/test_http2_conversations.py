@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any
 
@@ -392,6 +393,25 @@ async def test_an_upload_waits_for_the_windows(face: Face) -> None:
 
     assert response.text == "200000"
     assert sizes[0] == 65_535
+
+
+async def test_waiting_for_a_window_costs_nothing(face: Face) -> None:
+    """F-21: who waits for a window sleeps; the time that counts is the processor's, of this thread."""
+    spent: list[float] = []
+
+    async def upload() -> crawler.Response:
+        began = time.thread_time()
+        try:
+            return await http.post(server.url, content=b"x" * 100_000, timeout=crawler.Timeout(5, write=0.4))
+        finally:
+            spent.append(time.thread_time() - began)
+
+    with http2_server(lambda peer: peer.serve(), gives_credit=False) as server:
+        async with client(face) as http:
+            with pytest.raises(crawler.WriteTimeout):
+                await upload()
+
+    assert spent[0] < 0.2  # a few milliseconds, or 0.4 s if it was busy
 
 
 async def test_a_window_that_never_opens_is_a_write_timeout(face: Face) -> None:

@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import gc
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -183,6 +186,66 @@ def test_without_an_event_loop() -> None:
 
     with pytest.raises(RuntimeError):
         work.send(None)
+
+
+EXITS = {
+    "blocking": """
+client = crawler.Client()
+client.get(url)
+stream = client.send(client.build_request("GET", url), stream=True)
+""",
+    "thread": """
+import threading
+client = crawler.Client()
+threading.Thread(target=client.get, args=(url + "delay/20",), kwargs={"timeout": 30}, daemon=True).start()
+""",
+    "asyncio": """
+import asyncio
+async def main():
+    client = crawler.AsyncClient()
+    await client.get(url)
+    asyncio.get_running_loop().create_task(client.get(url + "delay/20"))
+    await asyncio.sleep(0.01)
+asyncio.run(main())
+""",
+    "stopped loop": """
+import asyncio
+async def main():
+    await client.get(url)
+client = crawler.AsyncClient()
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+""",
+    "trio": """
+import trio
+async def main():
+    client = crawler.AsyncClient()
+    await client.get(url)
+    await client.send(client.build_request("GET", url), stream=True)
+trio.run(main)
+""",
+    "silent resolver": """
+import socket, time
+socket.getaddrinfo = lambda *args, **options: time.sleep(20)
+try:
+    crawler.get("http://silent.test/", timeout=0.05)
+except crawler.ConnectTimeout:
+    pass
+""",
+}
+
+
+@pytest.mark.parametrize("way", EXITS)
+def test_a_program_that_ends_without_closing(bed: Testbed, way: str) -> None:
+    """It ends at once and well; a `ResourceWarning` at most is heard of it."""
+    program = f"import crawler\nurl = {bed.url + '/'!r}\n{EXITS[way]}"
+    environment = {**os.environ, "NO_PROXY": "*", "PYTHONPATH": str(Path(crawler.__file__).parents[1])}
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=15, env=environment, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
