@@ -12,13 +12,11 @@ from crawler.jobs.bench_cells import MAX_CELLS, count_cells, expand, matches
 from crawler.jobs.bench_schema import Bench
 from crawler.jobs.findings import Finding
 from crawler.jobs.nodes import Items, Map, Node, Scalar, ScalarValue, dotted, locate
+from crawler.jobs.output_schema import RECORD_FORMATS, REPORT_FORMATS
 from crawler.jobs.schema import JobFile
 from crawler.jobs.urls import url_problem
 
 BENCH_ONLY: Final = ("bench", "thresholds")
-REPORTS: Final = ("bench_json", "html", "markdown", "csv")
-"""Formats that a benchmark writes."""
-
 _FETCH_ONLY: Final = {
     ("concurrency",): "say how many at once by `vus` of each arm",
     ("per_host",): "a benchmark asks its one target as hard as each arm says",
@@ -52,9 +50,9 @@ def kind_rules(tree: Map) -> Iterator[Finding]:
     output = tree.get("output")
     for node in output.values if isinstance(output, Items) else [output]:
         form = node.get("format") if isinstance(node, Map) else None
-        if isinstance(form, Scalar) and (form.value in REPORTS) != is_bench and form.value in (*REPORTS, "jsonl"):
-            known = ", ".join(REPORTS) if is_bench else "jsonl"
-            yield Finding(form.mark, f"output.format: a job of this kind writes {known}, not {form.value}")
+        known, other = (REPORT_FORMATS, RECORD_FORMATS) if is_bench else (RECORD_FORMATS, REPORT_FORMATS)
+        if isinstance(form, Scalar) and form.value not in known and form.value in other:
+            yield Finding(form.mark, f"output.format: a job of this kind writes {', '.join(known)}, not {form.value}")
         if is_bench and isinstance(node, Map) and "records" in node.entries:
             yield Finding(node.entries["records"].key_mark, "output.records: a benchmark has no records")
 

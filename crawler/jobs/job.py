@@ -29,6 +29,8 @@ from crawler.jobs.lines import InputError
 from crawler.jobs.masking import mask_text, shown_tree
 from crawler.jobs.network import guard_of
 from crawler.jobs.nodes import Map, plain
+from crawler.jobs.output_rules import report_name
+from crawler.jobs.outputs import Naming, make_output
 from crawler.jobs.politeness import politeness_of, stop_limits_of
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
@@ -38,14 +40,6 @@ from crawler.models import Timeout
 
 BENCH_TIMEOUT_S: Final = 30.0
 """Of a request of a benchmark, unless `timeout.total` says otherwise; without an end one hung server would hang it."""
-
-_FILE_NAMES: Final = {
-    "jsonl": "results.jsonl",
-    "bench_json": "result.json",
-    "html": "report.html",
-    "markdown": "report.md",
-    "csv": "result.csv",
-}
 
 MAX_TRACKED_KEYS: Final = 1_000_000
 """Keys of rows remembered to find duplicates of `input.key`, about 100 MB; later duplicates go unseen."""
@@ -292,19 +286,19 @@ class Job:
         )
 
     def _outputs(self, folder: Path, run_id: str, begun: datetime | None, *, moved: bool) -> tuple[Output, ...]:
-        written = self._written(folder, run_id, begun, moved=moved)
-        return tuple(Output(path) for form, path in written if form == "jsonl")
+        naming = Naming(folder, moved, self.name, run_id, begun or datetime.now(UTC))
+        return tuple(make_output(section, naming, self._source.tree) for section in self._model.output)
 
     def _reports(self, folder: Path, *, moved: bool) -> tuple[ReportFile, ...]:
         if "output" not in self._model.model_fields_set:
-            return tuple(ReportFile(form, folder / default_output(form)) for form in ("bench_json", "html"))
-        return tuple(ReportFile(form, path) for form, path in self._written(folder, new_run_id(), None, moved=moved))
+            return tuple(ReportFile(form, folder / report_name(form)) for form in ("bench_json", "html"))
+        return tuple(ReportFile(form, path) for form, path in self._written(folder, new_run_id(), moved=moved))
 
-    def _written(self, folder: Path, run_id: str, begun: datetime | None, *, moved: bool) -> Iterator[tuple[str, Path]]:
-        """Format and path of each output."""
-        names = {"run_id": run_id, "run_date": (begun or datetime.now(UTC)).strftime("%Y-%m-%d")}
+    def _written(self, folder: Path, run_id: str, *, moved: bool) -> Iterator[tuple[str, Path]]:
+        """Format and path of each report."""
+        names = {"run_id": run_id, "run_date": datetime.now(UTC).strftime("%Y-%m-%d"), "name": self.name}
         for output in self._model.output:
-            path = Path(output.path.fill(names)) if output.path is not None else Path(default_output(output.format))
+            path = Path(output.path.fill(names)) if output.path is not None else Path(report_name(output.format))
             if output.path is None or (moved and str(path) != "-"):
                 path = folder / path.name
             yield output.format, path
@@ -326,11 +320,6 @@ class Job:
             parts.append([str(file.path), stat.st_size, stat.st_mtime_ns])
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def default_output(form: str) -> str:
-    """The file name of an output that has no `path`."""
-    return _FILE_NAMES[form]
 
 
 def _refuse_duplicate(key: str, seen: set[int]) -> None:

@@ -18,17 +18,17 @@ from crawler.jobs.fields import nearest
 from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.inputs import InputFile, find_files, read_columns
 from crawler.jobs.interpolate import Interpolation
-from crawler.jobs.job import Job, Source, default_output
+from crawler.jobs.job import Job, Source
 from crawler.jobs.lines import InputError
 from crawler.jobs.masking import mask_text
 from crawler.jobs.merge import apply_overrides, read_files
 from crawler.jobs.nodes import Entry, Items, Map, Node, Scalar, dotted, locate
+from crawler.jobs.output_rules import output_rules
 from crawler.jobs.requests import URL_NAMES, RequestMaker
 from crawler.jobs.rules import check_rules
 from crawler.jobs.schema import JobFile
 from crawler.jobs.template import TemplateError
 
-_OUTPUT_NAMES: Final = frozenset({"run_id", "run_date"})
 _COLUMN_NAMES: Final = ("url", "method", "path", "priority")
 _PENDING_COLUMNS: Final = ("sha256", "sha512", "md5", "size")
 
@@ -145,7 +145,7 @@ class _Loading:
         """What needs the whole model and a look at the disk: inputs, templates' names, output paths."""
         files = self._find_inputs(tree, model)
         self._check_templates(tree, model, files)
-        self._check_outputs(tree, model)
+        self.findings += output_rules(tree, model, allow_outside=self.allow_outside)
         self.findings += model_rules(tree, model)
         try:
             auth_of(model)
@@ -223,22 +223,6 @@ class _Loading:
         if lacking:
             have = _names(sorted(columns))
             self._find(tree, ("input", "path"), f"a template needs {_names(lacking)}; {file.name} has {have}")
-
-    def _check_outputs(self, tree: Map, model: JobFile) -> None:
-        seen: dict[str, int] = {}
-        here = Path.cwd().resolve()
-        for index, output in enumerate(model.output):
-            place: tuple[str | int, ...] = ("output", index, "path")
-            template = output.path
-            text = template.text if template is not None else default_output(output.format)
-            unknown = sorted(template.names - _OUTPUT_NAMES) if template is not None else []
-            if unknown:
-                self._find(tree, place, f"{_names(unknown)}: a path knows {{run_id}} and {{run_date}} only")
-            if text in seen:
-                self._find(tree, place, f"output[{seen[text]}] writes to the same path")
-            seen[text] = index
-            if not self.allow_outside and not (here / text).resolve().is_relative_to(here):
-                self._find(tree, place, f"{text} lies outside the working directory; write below it")
 
 
 def _names(names: Sequence[str]) -> str:

@@ -26,7 +26,6 @@ _BY_SECTION: Final = {
     "tls": "client_cert client_key min_version",
     "download": "if_exists resume segments segment_min_size preallocate checksums_from on_mismatch mtime max_size pack"
     " pack_items pack_size",
-    "output[]": "fields where compress roll_rows roll_size append cdxj",
     "stop": "disk_free memory",
     "network": "bind",
 }

@@ -38,6 +38,7 @@ from crawler.jobs.fields import (
     text,
     whole,
 )
+from crawler.jobs.output_schema import Output
 from crawler.jobs.polite_schema import Circuit, HostEntry, PerHost, Stop
 from crawler.jobs.section import SECTION
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
@@ -261,20 +262,6 @@ class Download(Section):
     """Name of each file below `dir`; default from the URL."""
     fsync: Bool = True
     """Wait for the disk before a file gets its final name."""
-
-
-class Output(Section):
-    """A file of records, or of a benchmark's report."""
-
-    format: Annotated[
-        Literal["jsonl", "bench_json", "html", "markdown", "csv"],
-        choice("jsonl", "bench_json", "html", "markdown", "csv", later=("parquet", "warc", "sha256sums", "sqlite")),
-    ] = "jsonl"
-    """One JSON object per line; the others are reports of `kind: bench`."""
-    path: TemplateText | None = None
-    """Default `out/<name>/results.jsonl`; may hold {run_id} and {run_date}; `-` is standard output."""
-    records: Annotated[Literal["requests"], choice("requests", later=("attempts", "items"))] = "requests"
-    """One record per URL."""
 
 
 class State(Section):

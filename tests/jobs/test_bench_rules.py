@@ -31,7 +31,7 @@ def findings_of(text: str) -> list[str]:
         ("urls: [http://a/]\nthresholds: {rate: '> 1/s'}", "2:1: thresholds: has no effect without `kind: bench`"),
         (
             "urls: [http://a/]\noutput: {format: html}",
-            "2:18: output.format: a job of this kind writes jsonl, not html",
+            "2:18: output.format: a job of this kind writes jsonl, csv, parquet, warc, sha256sums, not html",
         ),
         (
             BENCH + "output: {format: jsonl}",

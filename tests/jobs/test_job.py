@@ -267,8 +267,8 @@ def test_env_file(folder: Path) -> None:
             "2:31: request.json: a lone '{' in '{'; write '{{' for a brace",
         ),
         (
-            URLS + "output: {path: '{seq}.jsonl'}",
-            "2:16: output[0].path: 'seq': a path knows {run_id} and {run_date} only",
+            URLS + "output: {path: '{sek}.jsonl'}",
+            "2:16: output[0].path: {sek}: a path knows {run_id}, {run_date}, {name} and {seq}; did you mean {seq}?",
         ),
         (URLS + "output: [{path: a}, {path: a}]", "2:28: output[1].path: output[0] writes to the same path"),
         (URLS + "output: [{}, {}]", "2:14: output[1].path: output[0] writes to the same path"),

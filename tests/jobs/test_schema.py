@@ -55,10 +55,6 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "hosts: {match: x, windows: []}",
             "1:19: hosts[0].windows: this key is known, but this version does not do it yet; take it out",
         ),
-        (
-            "output: [{fields: [url]}]",
-            "1:11: output[0].fields: this key is known, but this version does not do it yet; take it out",
-        ),
         ("kind: crawl", "1:7: kind: 'crawl' is known, but this version does not do it yet (it does fetch or bench)"),
         ("kind: fech", "1:7: kind: expected fetch or bench, not 'fech'; did you mean 'fetch'?"),
         ("http: {version: 1.1}", '1:17: http.version: expected auto or 1.1 or 2, not 1.1; put it in quotes: "1.1"'),
