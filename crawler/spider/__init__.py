@@ -1,0 +1,1 @@
+"""What turns fetched pages into more requests and items: links, robots, sitemaps, extraction."""
