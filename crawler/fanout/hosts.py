@@ -6,6 +6,7 @@ A host may be asked when all of these agree:
     next_allowed    its rate: a token bucket, from start to start
     backoff_until   it said "later" (`Retry-After`, `RateLimit`, a bare 429)
     open_until      it only failed of late: the circuit is open, then one request tries
+    spaced_until    somebody else's rule: the Crawl-delay of its robots.txt
 
 They are kept apart, so that none hides another: a host that asks for a minute does not lose its rate of one per second
 afterwards, and one that is slow by rule can still be told to wait.
@@ -115,6 +116,7 @@ class HostClock:
         in_flight: Requests under way.
         backoff_until: It asked to be left alone until then.
         open_until: Its circuit lets nobody through until then.
+        spaced_until: Whoever asked for more space between starts (`space`) allows none before.
         is_given_up: It is not asked any more in this run: the pause it wants is too long, or it failed through all.
     """
 
@@ -136,6 +138,7 @@ class HostClock:
         "in_flight",
         "is_given_up",
         "open_until",
+        "spaced_until",
     )
 
     def __init__(self, limits: HostLimits, retry: RetryPolicy, circuit: CircuitPolicy, at_once: int) -> None:
@@ -147,7 +150,7 @@ class HostClock:
         self.in_flight = 0
         self.is_given_up = False
         self.backoff_until = self._backoff_since = -math.inf
-        self.open_until = self._opened_at = self._failed_at = -math.inf
+        self.open_until = self._opened_at = self._failed_at = self.spaced_until = -math.inf
         self._open_for = 0.0  # the last pause; 0 is a closed circuit
         self._steps = self._failures = self._starts = self._retries = 0
 
@@ -162,7 +165,7 @@ class HostClock:
             return -math.inf  # there is nobody to be spared
         if self.in_flight >= self._concurrency or (self._open_for and self.in_flight):
             return math.inf
-        return max(self._bucket.next_allowed, self.backoff_until, self.open_until)
+        return max(self._bucket.next_allowed, self.backoff_until, self.open_until, self.spaced_until)
 
     def is_idle(self, now: float) -> bool:
         """Whether it may be forgotten: a new clock would allow the same."""

@@ -13,15 +13,17 @@ back-pressure from the disk to the network.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final, Protocol, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
 
+from crawler.fanout.admission import Judge
 from crawler.fanout.frontier import Added, Finished, Frontier, Lease
 from crawler.fanout.hosts import host_key
+from crawler.fanout.pages import UNKNOWN
 from crawler.fanout.parking import Parking
 from crawler.fanout.plan import Item
 from crawler.fanout.result import Result
@@ -56,6 +58,10 @@ class Ledger:
         turns: Where requests wait for their hosts: no more of one host are leased than may wait there.
         by: What names a host, see `host_key`.
         may_grow: Finished requests may bring new ones.
+        judge: Says whether a request may go out.
+
+    Attributes:
+        deliver: Takes the results of those that may not; may give an awaitable to hold the ledger back.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class Ledger:
         turns: Turns,
         by: str = "origin",
         may_grow: bool = False,
+        judge: Judge | None = None,
     ) -> None:
         self._frontier = frontier
         self._turns = turns
@@ -84,6 +91,8 @@ class Ledger:
         self._one_at_a_time = anyio.CapacityLimiter(1)
         self._stock: deque[Result] = deque()
         self._unleased = 0  # pending requests that are not leased
+        self._judge = judge
+        self.deliver: Callable[[Result], Awaitable[None] | None] = _pass
         self._may_grow = may_grow
         self._out = 0  # leased requests that are not committed
         self._is_read = False
@@ -179,8 +188,8 @@ class Ledger:
         leases = await self.call(self._frontier.lease, self._lease_batch, wanted)
         self._note_leased(len(leases))
         now = self._clock()
-        for lease in leases:
-            self._stock.append(Result(lease, lease.id, lease.item.key, now))
+        for result in await self._results(leases, now):
+            self._stock.append(result)
             wake()
         for lease in passed:
             self._parking.park(lease.host, -lease.item.priority, lease.id)
@@ -192,19 +201,33 @@ class Ledger:
         numbers = self._parking.recall(host.key, self._turns.appetite(host))
         leases = await self.call(self._frontier.lease_these, numbers) if numbers else []
         self._note_leased(len(leases))
-        if numbers and not leases and self._parking.has(host.key):  # all of them were handed out meanwhile
-            self._turns.hungry.append(host)
-            return
         now = self._clock()
+        results = await self._results(leases, now)
+        for result in results:
+            result.host = result.target.host = host.key
+            self._turns.put(result, now, is_first=False)
         self._turns.note_fed(host, is_all=not self._parking.has(host.key))
-        for lease in leases:
-            lease.host = host.key
-            result = Result(lease, lease.id, lease.item.key, now)
-            result.host = host.key
-            self._turns.put(result, now)
-        if leases:
+        if results:
             wake()  # one worker; it wakes the next if the host may be asked by two
         self._read_on.set()
+
+    async def _results(self, leases: Sequence[Lease], now: float) -> list[Result]:
+        """Make results to be filled; those of requests that may not go out are delivered."""
+        results = [Result(lease, lease.id, lease.item.key, now) for lease in leases]
+        if self._judge is None:
+            return results
+        may_go: list[Result] = []
+        for result in results:
+            verdict = self._judge(result.target.item)
+            if verdict is None or verdict is UNKNOWN:
+                result.is_unprepared = verdict is UNKNOWN
+                may_go.append(result)
+                continue
+            result.skip(verdict, now)
+            blocked = self.deliver(result)
+            if blocked is not None:
+                await blocked
+        return may_go
 
     def _note_leased(self, n: int) -> None:
         self._unleased -= n
@@ -280,6 +303,10 @@ class Ledger:
         self._out -= len(pile)
         if self._may_grow:
             self._note_added(added)
+
+
+def _pass(result: Result) -> None:
+    """Nobody wants it."""
 
 
 class Signal:

@@ -92,8 +92,8 @@ class PoliteSource:
         return self._turns.take(self._clock())
 
     def put_back(self, result: Result) -> None:
-        """Let a request whose next try is due wait for its host."""
-        self._turns.put(result, self._clock())
+        """Let a request that has begun already wait for its host, before the others."""
+        self._turns.put(result, self._clock(), is_first=True)
 
     @property
     def is_ready(self) -> bool:

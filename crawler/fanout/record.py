@@ -152,8 +152,6 @@ class Recorder:
             _describe_connection(record, result)
         if result.body is not None:
             _put_body(record, result.body)
-        if result.findings is not None:
-            record.update(result.findings.fields)
         return record
 
     def _instant(self, monotonic: float) -> str | None:

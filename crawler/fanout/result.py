@@ -44,6 +44,7 @@ class Result:
         queue: Seconds the last attempt waited for its host, its slot, a connection and its turns of the event loop.
         host: Name of its host in the tables of politeness; empty where there are none.
         held: Monotonic time from which it waited for its host.
+        is_unprepared: Whether it may go out is not known yet; its next turn finds that out.
         host_wait: Seconds of `queue` that its host's clock took.
         path: Name of the body's file below the folder of bodies, if it went to a file.
         sha256: Digest of the body, hexadecimal, if it was computed.
@@ -77,6 +78,7 @@ class Result:
         "host_wait",
         "index",
         "is_unchanged",
+        "is_unprepared",
         "key",
         "overhead",
         "page",
@@ -109,6 +111,7 @@ class Result:
         self.started = self.begun = self.ended = 0.0
         self.queue = self.overhead = self.held = self.host_wait = 0.0
         self.host = ""
+        self.is_unprepared = False
         self.phases: Timing | None = None
         self.path: str | None = None
         self.sha256: str | None = None

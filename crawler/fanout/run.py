@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from crawler.errors import InvalidURL
+from crawler.fanout.admission import Preparation, judge_with
 from crawler.fanout.attempt_log import Observer
 from crawler.fanout.bodies import BodyKeeper, open_bodies
 from crawler.fanout.clock import loop_clock
@@ -32,7 +34,7 @@ from crawler.fanout.frontier import Finished, Frontier, Lease, MemoryFrontier
 from crawler.fanout.kinds import DISK_KINDS
 from crawler.fanout.ledger import Ledger
 from crawler.fanout.lock import StateLock
-from crawler.fanout.pages import Processor, process
+from crawler.fanout.pages import Gate, Processor, process
 from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
 from crawler.fanout.polite import PoliteSource
 from crawler.fanout.pressure import LOOK_EVERY_S, Look
@@ -45,6 +47,7 @@ from crawler.fanout.stopping import StopRules
 from crawler.fanout.summary import make_summary, write_summary
 from crawler.fanout.turns import Turns
 from crawler.fanout.workers import Engine
+from crawler.models import URL
 
 if TYPE_CHECKING:
     from crawler.client import AsyncClient
@@ -65,6 +68,7 @@ class Run:
         items: The requests, pulled as needed. An ordinary iterable is pulled in a worker thread, so that it may read
             files.
         processor: Looks at the pages, up to `plan.body.hold` bytes each, and may add to the requests.
+        gate: Says which requests may go out, and how far apart.
         client: Sends the requests instead of one made as the plan says, and stays open.
         observers: Are told of every attempt that ended.
 
@@ -82,6 +86,7 @@ class Run:
         plan: Plan,
         items: Iterable[Item] | AsyncIterable[Item],
         processor: Processor | None = None,
+        gate: Gate | None = None,
         *,
         client: HTTPClient | None = None,
         observers: Iterable[Observer] = (),
@@ -90,13 +95,16 @@ class Run:
             raise ValueError("a processor needs bodies: set BodyPolicy.hold to the size of the largest it should see")
         self.plan = plan
         self._processor = processor
+        self._gate = gate
+        self._judge = judge_with(gate)
         self.stats = Stats(time.monotonic())
         self.stats.mask = masker(plan.secrets)
         self._items = items
         self._client = client
         self.observers = list(observers)
         self._rules = StopRules(plan.stop)
-        self._turns = Turns(plan.politeness, plan.retry, plan.concurrency)
+        interval = None if gate is None else gate.interval
+        self._turns = Turns(plan.politeness, plan.retry, plan.concurrency, interval=interval)
         self._reason: StopReason | None = None
         self._disk_error: OutputError | None = None
         self._engine: Engine | None = None
@@ -166,6 +174,7 @@ class Run:
             turns=self._turns,
             by=plan.politeness.by,
             may_grow=self._processor is not None,
+            judge=self._judge,
         )
         async with AsyncExitStack() as stack:
             client = self._client
@@ -202,7 +211,7 @@ class Run:
         self, ledger: Ledger, bodies: BodyKeeper, client: HTTPClient, clock: Callable[[], float]
     ) -> Engine:
         plan, stats, turns, rules = self.plan, self.stats, self._turns, self._rules
-        processor, observers = self._processor, self.observers
+        processor, gate, observers = self._processor, self._gate, self.observers
         recorder = Recorder(plan.run_id, plan.name, plan.worker, time.time() - clock(), plan.secrets)
         fetcher = Fetcher(
             client,
@@ -213,13 +222,17 @@ class Run:
             naming=lambda result: (result.target.item.path, result.target.fp),
         )
 
-        async def attempt(result: Result) -> None:
+        async def attempt(result: Result) -> bool:
             if result.attempts:
                 stats.waiting -= 1
+            if result.is_unprepared:
+                assert preparation is not None  # a judge without a gate knows
+                if (fate := await preparation.use_turn(result)) != "go":
+                    return fate == "wait"
             if turns.is_given_up(result.host):
                 turns.cancel(result.host, clock())
                 result.skip(HostSuspended(f"{result.host} wants no more requests for now"), clock())
-                return
+                return False
             stats.start_attempt(result.attempts + 1)
             if not result.attempts and rules.begin():
                 self.stop("requested")
@@ -239,6 +252,7 @@ class Run:
                 self.stop("requested")
             if processor is not None and result.page is not None:
                 await process(processor, result)
+            return False
 
         def again(result: Result) -> float | None:
             if result.error_kind == HostSuspended.kind:
@@ -260,10 +274,15 @@ class Run:
             if rules.finish(result.outcome == "failed"):
                 self.stop("requested")
             record = recorder.record(result, lease.item, lease.fp)
+            if gate is not None:
+                record.update(gate.fields(lease.item))
             if (findings := result.findings) is None:
                 return ledger.record(Finished(lease.id, result.outcome, record))
+            record.update(findings.fields)
             return ledger.record(Finished(lease.id, result.outcome, record, findings.found, findings.rows))
 
+        ledger.deliver = deliver
+        preparation = None if gate is None else Preparation(gate, self._judge, client, turns, clock, deliver)
         source = PoliteSource(ledger, turns, clock, lambda result: str(result.target.host))
         return Engine(source, attempt=attempt, again=again, deliver=deliver, concurrency=plan.concurrency, clock=clock)
 
@@ -404,11 +423,10 @@ class Run:
 
 def host_of(result: Result) -> str:
     """Give host and port of a request as the summary groups by them."""
-    if result.request is None:
-        return "(invalid)"
     try:
-        return result.request.url.origin.netloc.decode("ascii", "replace")
-    except ValueError:
+        url = URL(result.url) if result.request is None else result.request.url
+        return url.origin.netloc.decode("ascii", "replace")
+    except (InvalidURL, ValueError):
         return "(invalid)"
 
 

@@ -42,9 +42,10 @@ class Host:
         quota: How many should wait in memory at most.
         has_more: More of its requests lie in the frontier, passed over for now.
         is_hungry: Somebody was told that it needs more of them.
+        is_preparing: A request finds out whether the others may go out; until then none does.
     """
 
-    __slots__ = ("at", "clock", "has_more", "is_hungry", "key", "queue", "quota")
+    __slots__ = ("at", "clock", "has_more", "is_hungry", "is_preparing", "key", "queue", "quota")
 
     def __init__(self, key: str, clock: HostClock) -> None:
         self.key = key
@@ -54,6 +55,11 @@ class Host:
         self.quota = FIRST_QUOTA
         self.has_more = False
         self.is_hungry = False
+        self.is_preparing = False
+
+    def ready_at(self) -> float:
+        """Give the instant from which it may be asked: infinite until a request under way ends."""
+        return math.inf if self.is_preparing else self.clock.ready_at()
 
 
 class Turns:
@@ -64,6 +70,7 @@ class Turns:
         retry: See `HostClock`.
         concurrency: Of the run; a host that may have as many has no limit.
         rng: Gives numbers in [0, 1).
+        interval: Gives the least seconds between starts of a host that somebody else asks for; `None` if nobody does.
 
     Attributes:
         waiting: Requests in the queues.
@@ -78,7 +85,9 @@ class Turns:
         retry: RetryPolicy,
         concurrency: int,
         rng: Callable[[], float] = random.random,
+        interval: Callable[[str], float | None] | None = None,
     ) -> None:
+        self._interval = interval
         self._politeness = politeness
         self._concurrency = concurrency
         self._retry = retry
@@ -114,25 +123,26 @@ class Turns:
         if host is not None and host.queue:
             return host.quota - len(host.queue)
         limits = limits_for(self._politeness, key)
-        if limits.rate is None and (limits.concurrency is None or limits.concurrency >= self._concurrency):
+        is_free = limits.concurrency is None or limits.concurrency >= self._concurrency
+        if is_free and limits.rate is None and self._interval is None:
             return None
         return FIRST_QUOTA if host is None else host.quota
 
     def admit(self, result: Result, now: float) -> bool:
         """Start a new request, if its host may be asked now and nobody is before it; else it waits here."""
         host = self._host(result.host, now)
-        if not host.queue and host.clock.ready_at() <= now and self._bucket.next_allowed <= now:
-            self._start(host, now)
+        if not host.queue and host.ready_at() <= now and self._bucket.next_allowed <= now:
+            self._start(host, result, now)
             return True
         self._put(host, result, now)
         host.queue.append(result)
         return False
 
-    def put(self, result: Result, now: float) -> None:
-        """Let a request wait for its host: a new one behind the others, one that was tried before them."""
+    def put(self, result: Result, now: float, *, is_first: bool) -> None:
+        """Let a request wait for its host, before or behind the others that do."""
         host = self._host(result.host, now)
         self._put(host, result, now)
-        if result.attempts:
+        if is_first:
             host.queue.appendleft(result)
         else:
             host.queue.append(result)
@@ -156,14 +166,14 @@ class Turns:
                 return None
             heappop(self._heap)
             host.at = None
-            ready = host.clock.ready_at()
+            ready = host.ready_at()
             if ready > now:  # something came up since it was put there
                 self._schedule(host, now)
                 continue
             result = host.queue.popleft()
             self.waiting -= 1
             result.host_wait += max(0.0, at - result.held)
-            self._start(host, now)
+            self._start(host, result, now)
             if host.queue:
                 self._schedule(host, now)
             if host.has_more and not host.is_hungry and 2 * len(host.queue) <= host.quota:
@@ -171,9 +181,18 @@ class Turns:
             return result
         return None
 
-    def _start(self, host: Host, now: float) -> None:
+    def _start(self, host: Host, result: Result, now: float) -> None:
         host.clock.start(now, self._rng)
         self._bucket.start(now, self._rng)
+        if self._interval is not None:
+            self.space(host.key, now)
+            host.is_preparing = result.is_unprepared
+
+    def space(self, key: str, start: float) -> None:
+        """Keep the distance from a start that somebody else asks for, as far as it is known by now."""
+        if self._interval is not None and (seconds := self._interval(key)) is not None:
+            clock = self._hosts[key].clock
+            clock.spaced_until = max(clock.spaced_until, start + seconds)
 
     def _note_hunger(self, host: Host) -> None:
         host.is_hungry = True
@@ -195,9 +214,11 @@ class Turns:
         return max(0, host.quota - len(host.queue))
 
     def note_fed(self, host: Host, *, is_all: bool) -> None:
-        """Note that a hungry host gets more now; `is_all` if the frontier holds no more of it back."""
+        """Note that a hungry host was given what came; `is_all` if the frontier holds no more of it back."""
         host.is_hungry = False
         host.has_more = not is_all
+        if host.has_more and 2 * len(host.queue) <= host.quota:
+            self._note_hunger(host)
 
     def is_ready(self, now: float) -> bool:
         """Whether `take` would, as far as can be told at a glance, give something."""
@@ -235,6 +256,22 @@ class Turns:
         host.clock.cancel()
         self._wake(host, now)
 
+    def release(self, key: str, now: float, may_stay: Callable[[Result], bool]) -> list[Result]:
+        """Note that a host is prepared, and look through what waits for it; gives what may not stay."""
+        host = self._hosts[key]
+        host.is_preparing = False
+        gone: list[Result] = []
+        stay: deque[Result] = deque()
+        for result in host.queue:
+            (stay if may_stay(result) else gone).append(result)
+        host.queue = stay
+        if gone:
+            self.waiting -= len(gone)
+            if host.has_more and not host.is_hungry and 2 * len(host.queue) <= host.quota:
+                self._note_hunger(host)
+        self._wake(host, now)
+        return gone
+
     def _wake(self, host: Host, now: float) -> None:
         if host.queue and (host.at is None or host.clock.is_given_up):
             self._schedule(host, now)
@@ -243,7 +280,7 @@ class Turns:
 
     def _schedule(self, host: Host, now: float) -> None:
         """Put a host that has a queue into the heap, unless only the end of a request can make it ready."""
-        ready = host.clock.ready_at()
+        ready = host.ready_at()
         if ready == math.inf:
             host.at = None
             return

@@ -57,6 +57,7 @@ class Engine:
     Args:
         source: Gives the work.
         attempt: Makes one attempt and writes into the result how it ended; raises nothing but bugs and cancellation.
+            True says that it has not ended: the request waits for another turn of a host, if the source is polite.
         again: Gives the seconds to wait before the next try of a failed result, or `None` if it is final.
         deliver: Takes a final result; may give an awaitable to hold the worker back.
         concurrency: Attempts at once.
@@ -70,7 +71,7 @@ class Engine:
         self,
         source: Source,
         *,
-        attempt: Callable[[Result], Awaitable[None]],
+        attempt: Callable[[Result], Awaitable[bool | None]],
         again: Callable[[Result], float | None],
         deliver: Callable[[Result], Awaitable[None] | None],
         concurrency: int,
@@ -176,7 +177,10 @@ class Engine:
         """One attempt and what follows from it."""
         self._busy += 1
         try:
-            await self._attempt(result)
+            if await self._attempt(result):
+                assert self._polite is not None
+                self._polite.put_back(result)
+                return
             wait = None if result.error_kind is None else self._again(result)
             if wait is not None:
                 self._put_off(result, wait)

@@ -247,7 +247,7 @@ def die_at(owner, name, number, when):
     setattr(owner, name, wrapped)
 
 if name == "append":
-    die_at(sinks.JsonlSink, name, int(number), when)
+    die_at(sinks.FileSink, name, int(number), when)
 elif name:
     die_at(database.DatabaseFrontier, name, int(number), when)
 

@@ -15,6 +15,7 @@ from trio.testing import MockClock
 
 from crawler.fanout import (
     CircuitPolicy,
+    Gate,
     HostLimits,
     HostRule,
     Item,
@@ -57,7 +58,14 @@ class Hosts(ScriptedClient):
             self.ends[host].append(trio.current_time())
 
 
-def play(folder: Path, client: Hosts, items: list[Item], monkeypatch: pytest.MonkeyPatch, **plan: Any) -> Outcome:
+def play(
+    folder: Path,
+    client: Hosts,
+    items: list[Item],
+    monkeypatch: pytest.MonkeyPatch,
+    gate: Gate | None = None,
+    **plan: Any,
+) -> Outcome:
     """Run in memory, without threads, on a clock that jumps."""
 
     async def inline(function: Any, *args: Any, **_: Any) -> Any:
@@ -67,7 +75,7 @@ def play(folder: Path, client: Hosts, items: list[Item], monkeypatch: pytest.Mon
     for module in (ledger_module, run_module):
         monkeypatch.setattr(module.anyio.to_thread, "run_sync", inline)
     settings: dict[str, Any] = {"outputs": (Output(folder / "out.jsonl"),), **plan}
-    run = Run(Plan("polite", **settings), items, client=client)
+    run = Run(Plan("polite", **settings), items, gate=gate, client=client)
     return trio.run(run.execute, clock=MockClock(autojump_threshold=0))
 
 

@@ -89,7 +89,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.not_before[result.host] = max(self.not_before.get(result.host, 0.0), self.now + asked)
         if kind is not None and result.attempts < 3:
             self.inside.add(number)
-            self.turns.put(result, self.now)
+            self.turns.put(result, self.now, is_first=result.attempts > 0)
 
     @precondition(lambda self: self.begun)
     @rule(which=st.integers(0, 99))
@@ -171,7 +171,7 @@ def test_tried_ones_go_before_new_ones() -> None:
     assert turns.admit(first, 0.0)
     turns.admit(second, 0.0)
     third.attempts = 1
-    turns.put(third, 0.0)
+    turns.put(third, 0.0, is_first=True)
     turns.end("h", 0.0, 1.0, None, None)
 
     assert turns.take(1.0) is third
