@@ -7,6 +7,7 @@ from typing import Any
 
 from crawler.client.transports.base import AsyncBaseTransport
 from crawler.models import AsyncByteStream, Request, Response
+from crawler.net import WEBSOCKET
 from crawler.net.upload import async_chunks
 
 Message = MutableMapping[str, Any]
@@ -18,13 +19,15 @@ ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 class ASGITransport(AsyncBaseTransport):
     """Sends requests to an ASGI application, within the task that asks; lifespan events are not sent.
 
+    WebSockets (`client.websocket(...)`) are served, too.
+
     Args:
         app: The application.
         raise_app_exceptions: Let its exceptions through; otherwise they become a 500, unless it has answered.
         root_path: Where the application is mounted.
         client: The address of the client that the application sees.
 
-    Source: the ASGI specification, HTTP connection scope.
+    Source: the ASGI specification, HTTP and WebSocket connection scopes.
     """
 
     def __init__(
@@ -40,7 +43,16 @@ class ASGITransport(AsyncBaseTransport):
         self.client = client
 
     async def handle_async_request(self, request: Request) -> Response:
-        """See `AsyncBaseTransport.handle_async_request`; gives the response when the application has returned."""
+        """See `AsyncBaseTransport.handle_async_request`; gives the response when the application has returned.
+
+        A WebSocket, though, is open as soon as the application accepts it, which runs on in a task of its own.
+        """
+        if WEBSOCKET in request.extensions:
+            from crawler.client.transports.asgi_websocket import ASGIWebSocket
+
+            return await ASGIWebSocket(self.app, self._websocket_scope(request), self.raise_app_exceptions).handshake(
+                request
+            )
         conversation = Conversation(request)
         try:
             await self.app(self._scope(request), conversation.receive, conversation.send)
@@ -53,6 +65,17 @@ class ASGITransport(AsyncBaseTransport):
         if conversation.status is None:
             raise RuntimeError("The ASGI application returned without a response.")
         return Response(conversation.status, headers=conversation.headers, stream=CollectedBody(conversation.body))
+
+    def _websocket_scope(self, request: Request) -> dict[str, Any]:
+        scope = self._scope(request)
+        del scope["method"]
+        return {
+            **scope,
+            "type": "websocket",
+            "scheme": "wss" if request.url.scheme == "https" else "ws",
+            "subprotocols": request.headers.get_list("Sec-WebSocket-Protocol", split_commas=True),
+            "extensions": {"websocket.http.response": {}},
+        }
 
     def _scope(self, request: Request) -> dict[str, Any]:
         url = request.url
