@@ -196,7 +196,7 @@ class DatabaseFrontier:
 
     def _key(self, output: str) -> str:
         """Name an output by its place beside the state: the same from every folder, also when both are moved."""
-        if output == "-":
+        if output == "-" or "://" in output:
             return output
         try:
             return os.path.relpath(output, self._path.parent)
@@ -382,8 +382,17 @@ class DatabaseFrontier:
         self._commit_id += 1
         self._leased.difference_update(one.id for one in finished)
         self._note_new(found, new, before)
+        if any(sink.has_left_part for sink in self._sinks):
+            self._make_durable()
         settle_all(self._sinks)
         return Added(new, len(found) - new)
+
+    def _make_durable(self) -> None:
+        """Wait until everything committed is on the disk."""
+        for sink in self._sinks:
+            sink.sync()
+        with self._translated():
+            self._db.execute("PRAGMA wal_checkpoint(FULL)")
 
     def _write_records(self) -> None:
         append_records(self._sinks)

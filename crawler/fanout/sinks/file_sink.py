@@ -3,6 +3,10 @@
 A part is a plain file of whole rows, or of whole compressed pieces, one per batch. With `{seq}` in the path the output
 goes on in a new part as soon as one has enough rows or bytes; a part that was left is on the disk before its successor
 is noted, so that only the last one can ever lack something after a power cut.
+
+What cannot be cut (a Parquet file) or is elsewhere (an object store) is *published*: rows are collected in a file of
+this kind below the state's folder, and when the part is complete and committed, or the run is over, the final thing is
+made of it in one step. The collected rows of the last part stay, so that the next run goes on with it.
 """
 
 from __future__ import annotations
@@ -10,23 +14,22 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from hashlib import file_digest
+from hashlib import blake2b, file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from crawler.fanout.errors import OutputError, StateDamaged
 from crawler.fanout.record import Record
-from crawler.fanout.sinks.compress import compression_of, open_packed, packer
-from crawler.fanout.sinks.lines import format_of
+from crawler.fanout.sinks.compress import Compression, compression_of, packer
+from crawler.fanout.sinks.lines import Format, format_of
 from crawler.fanout.sinks.parts import MemoryLog, Part, PartLog, is_numbered, part_name
+from crawler.fanout.sinks.publish import Publisher
 from crawler.fanout.sinks.rows import Selection
 
 if TYPE_CHECKING:
     from crawler.fanout.frontier import Finished
     from crawler.fanout.plan import Output
 
-ROLL_ROWS: Final = 100_000
-ROLL_SIZE: Final = 256 * 1024 * 1024
 _FRAME: Final = 1 << 20
 """Bytes that go into one compressed piece where a part may end at a size; only then it is known how small it got."""
 
@@ -49,35 +52,53 @@ class Chunk:
 
 
 class FileSink:
-    """An output of lines in one file, or in a row of them.
+    """An output of rows in one file, or in a row of them.
 
     Args:
         output: Where and what.
+        publisher: Makes the final thing of what was collected, if that is another.
+        folder: Where is collected for the publisher.
+        compression: Of the collected rows; `None` is that of the output.
 
     Attributes:
-        name, rows, offset, is_archive: See `Sink`.
+        name, rows, offset, is_archive, has_left_part: See `Sink`.
     """
 
     is_archive = False
+    roll_rows: ClassVar[int] = 100_000
+    roll_size: ClassVar[int] = 256 * 1024 * 1024
 
-    def __init__(self, output: Output) -> None:
-        self.name = output.identity or str(output.path)
+    def __init__(
+        self,
+        output: Output,
+        *,
+        publisher: Publisher | None = None,
+        folder: Path | None = None,
+        compression: Compression | None = None,
+    ) -> None:
+        self.name = output.identity or output.remote or str(output.path)
         self.rows = 0
         self.offset = 0
+        self.has_left_part = False
         self._output = output
-        self._template = str(output.path)
-        self._format = format_of(output)
-        self._compression = compression_of(output)
+        self._template = output.remote or str(output.path)
+        self._publisher = publisher
+        self._folder = folder
+        self._format = self._make_format()
+        self._compression = compression_of(output) if compression is None else compression
         self._pack = packer(self._compression)
         self._selection = Selection(output)
         numbered = is_numbered(self._template)
-        self._roll_rows = (output.roll_rows or ROLL_ROWS) if numbered else None
-        self._roll_size = (output.roll_size or ROLL_SIZE) if numbered else None
+        self._roll_rows = (output.roll_rows or self.roll_rows) if numbered else None
+        self._roll_size = (output.roll_size or self.roll_size) if numbered else None
         self._log: PartLog = MemoryLog()
         self._committed: tuple[int, int] | None = None
         self._parts: list[Part] = [self._part(0, 0, 0)]
         self._staged: list[Chunk] = []
         self._fd = -1
+
+    def _make_format(self) -> Format:
+        return format_of(self._output)
 
     # -- beginning ----------------------------------------------------------------------------------------------------
 
@@ -106,12 +127,23 @@ class FileSink:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._fd).st_size
-        if self._committed is None and size:
-            self._check_foreign(path)
+        if self._committed is None:
+            self._check_foreign(last, size)
         self.offset = last.start + size
 
-    def _check_foreign(self, path: Path) -> None:
+    def _check_foreign(self, part: Part, size: int) -> None:
         """Refuse a file that others wrote, unless it can be appended to."""
+        if self._publisher is not None:
+            if self._publisher.exists(part.target):
+                raise OutputError(
+                    f"{part.target} exists already, and nothing can be appended to it; move it away, or begin anew "
+                    "with --fresh"
+                )
+            os.ftruncate(self._fd, 0)  # collected by a run whose state is gone
+            return
+        path = part.path
+        if not size:
+            return
         if not self._output.append:
             raise OutputError(
                 f"{path} exists already, and the job says `append: false`; move it away, or begin anew with --fresh"
@@ -127,9 +159,15 @@ class FileSink:
         """Go back to `offset`: later parts are removed, the one it lies in is truncated."""
         self._log.remove(self.name, [chunk.part.seq for chunk in self._staged if chunk.part is not None])
         self._staged = []
-        while len(self._parts) > 1 and self._parts[-1].start >= offset:
+        while len(self._parts) > 1 and (
+            self._parts[-1].start > offset or self._parts[-2].start == self._parts[-1].start == offset
+        ):
             self._remove(self._parts.pop())
         part = self._parts[-1]
+        if part.is_published:
+            raise StateDamaged(
+                f"{part.target} is complete, and has records that other outputs have lost; begin anew with --fresh"
+            )
         if self._fd < 0:
             self._fd = os.open(part.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         local = offset - part.start
@@ -223,31 +261,55 @@ class FileSink:
 
     def _is_left(self, part: Part) -> bool:
         """Whether this run writes under other names than the part has: its path names the run or the day."""
-        return os.path.abspath(part.path) != os.path.abspath(part_name(self._template, part.seq))
+        name = part_name(self._template, part.seq)
+        if self._output.remote:
+            return part.target != name
+        return os.path.abspath(part.target or part.path) != os.path.abspath(name)
 
     def _next_part(self, part: Part, offset: int, rows: int, *, is_due: bool) -> Part | None:
         if not is_due:
             return None
         new = self._part(part.seq + 1, offset, rows)
-        if os.path.lexists(new.path):
-            raise OutputError(f"{new.path} exists already and is none of ours; move it away, or choose another path")
+        taken = os.path.lexists(new.path) if self._publisher is None else self._publisher.exists(new.target)
+        if taken:
+            name = new.target or new.path
+            raise OutputError(f"{name} exists already and is none of ours; move it away, or choose another path")
+        if self._publisher is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new.path)
         self._log.add(self.name, new)
         return new
 
     def _part(self, seq: int, start: int, rows: int) -> Part:
-        return Part(seq, part_name(self._template, seq), start, rows)
+        name = part_name(self._template, seq)
+        if self._publisher is None:
+            return Part(seq, name, start, rows)
+        assert self._folder is not None
+        digest = blake2b(self.name.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+        return Part(seq, str(self._folder / f"{digest}-{seq:05d}.rows"), start, rows, target=name)
 
     def _begin_part(self, part: Part) -> None:
         os.fsync(self._fd)
         self._close_file()
         Path(part.path).parent.mkdir(parents=True, exist_ok=True)
         self._parts.append(part)
+        self.has_left_part = True
         self._fd = os.open(part.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
 
     # -- ending -------------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """A part of plain files needs no more."""
+        """Publish parts that are complete, and drop what was collected for them."""
+        self.has_left_part = False
+        if self._publisher is None:
+            return
+        for n, part in enumerate(self._parts[:-1]):
+            if not part.is_published:
+                self._publisher.publish(Path(part.path), self._parts[n + 1].start - part.start, part.target)
+                self._parts[n] = part._replace(is_published=True)
+                self._log.add(self.name, self._parts[n])
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(part.path)
 
     def finish(self) -> None:
         """Give a file without rows what makes it one: its header, an empty compressed piece.
@@ -255,8 +317,12 @@ class FileSink:
         It stands behind the committed offset, so that the next run cuts it off again.
         """
         last = self._parts[-1]
-        if self.offset == last.start and (self._format.header or self._compression != "none"):
-            os.write(self._fd, self._pack(self._format.header))
+        local = self.offset - last.start
+        if not local and (self._format.header or self._compression != "none"):
+            local = os.write(self._fd, self._pack(self._format.header))
+        if self._publisher is not None:
+            self.settle()
+            self._publisher.publish(Path(last.path), local, last.target)
 
     def sync(self) -> None:
         """Wait until the lines are on the disk."""
@@ -274,8 +340,10 @@ class FileSink:
     def describe(self, *, with_digest: bool) -> dict[str, object]:
         """Give its row of the summary; a digest costs a read of the whole file. Several parts are listed."""
         parts = [self._describe(n, with_digest=with_digest) for n in range(len(self._parts))]
-        if len(parts) == 1:
+        if len(parts) == 1 and self._publisher is None:
             return {**parts[0], "rows": self.rows, "bytes": self.offset}
+        if len(parts) == 1:
+            return {**parts[0], "rows": self.rows}
         return {"path": self.name, "rows": self.rows, "bytes": self.offset, "sha256": None, "parts": parts}
 
     def _describe(self, n: int, *, with_digest: bool) -> dict[str, object]:
@@ -283,6 +351,8 @@ class FileSink:
         end, rows = self.offset, self.rows
         if n + 1 < len(self._parts):
             end, rows = self._parts[n + 1].start, self._parts[n + 1].start_rows
+        if self._publisher is not None:
+            return self._publisher.describe(part, rows - part.start_rows, with_digest)
         digest = digest_of(part.path) if with_digest else None
         return {"path": part.path, "rows": rows - part.start_rows, "bytes": end - part.start, "sha256": digest}
 
@@ -294,9 +364,3 @@ def digest_of(path: str) -> str | None:
             return file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None
-
-
-def read_header(path: Path) -> bytes:
-    """Give the first line of a file, whatever its compression."""
-    with open_packed(path) as file:
-        return file.readline()

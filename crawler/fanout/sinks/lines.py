@@ -106,6 +106,7 @@ def _csv_line(cells: Iterable[str]) -> bytes:
 
 _FORMATS: dict[str, Callable[[Output], Format]] = {
     "jsonl": lambda output: Jsonl(),
+    "parquet": lambda output: Jsonl(),  # collected as lines
     "csv": Csv,
     "sha256sums": lambda output: Sums(),
 }

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from crawler.fanout.sinks.fields import columns_of
 from crawler.fanout.sinks.file_sink import FileSink
+from crawler.fanout.sinks.parquet import ParquetFile
+from crawler.fanout.sinks.publish import LocalPublisher, Publisher, RemotePublisher
 from crawler.fanout.sinks.sink import Sink
 from crawler.fanout.sinks.stdout import StdoutSink
 
 if TYPE_CHECKING:
     from crawler.fanout.plan import Output
+
+COLLECTED: Final = "outputs"
+"""Folder below the state's: rows of parts that are not complete."""
 
 
 def make_sink(output: Output, state_dir: Path | None = None) -> Sink:
@@ -18,8 +25,26 @@ def make_sink(output: Output, state_dir: Path | None = None) -> Sink:
 
     Args:
         output: What is wanted.
-        state_dir: Folder for what is collected before it is published.
+        state_dir: Folder for what is collected before it is published; without one, that is done beside the output or
+            in the system's folder for temporary files.
     """
-    if str(output.path) == "-":
+    if output.is_stdout:
         return StdoutSink(output)
+    folder = _folder(output, state_dir)
+    if output.format == "parquet":
+        render = ParquetFile(columns_of(output), "zst").render
+        publisher: Publisher = RemotePublisher(render) if output.remote else LocalPublisher(render)
+        return FileSink(output, publisher=publisher, folder=folder, compression="zst")
+    if output.remote:
+        return FileSink(output, publisher=RemotePublisher(), folder=folder)
     return FileSink(output)
+
+
+def _folder(output: Output, state_dir: Path | None) -> Path:
+    if state_dir is not None:
+        return state_dir / COLLECTED
+    if output.is_local:
+        return output.path.parent
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"crawler-{os.getpid()}"

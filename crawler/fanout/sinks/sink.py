@@ -31,12 +31,15 @@ class Sink(Protocol):
         rows: Records in it, those of earlier runs included.
         offset: Bytes (or whatever the format counts) up to where they reach.
         is_archive: Its rows are told of in the records, so it is staged before others.
+        has_left_part: A part was completed by the last batch; whoever commits makes everything durable before it
+            settles, so that nothing ever goes back behind a part that is complete.
     """
 
     name: str
     rows: int
     offset: int
     is_archive: bool
+    has_left_part: bool
 
     def begin(self, log: PartLog, committed: tuple[int, int] | None) -> None:
         """Learn what earlier runs left: parts, and offset and rows that are vouched for (`None`: nothing is known)."""

@@ -19,10 +19,11 @@ class StdoutSink:
     """Rows on standard output: nothing can be cut off there, so after a crash some may come twice.
 
     Attributes:
-        name, rows, offset, is_archive: See `Sink`.
+        name, rows, offset, is_archive, has_left_part: See `Sink`.
     """
 
     is_archive = False
+    has_left_part = False
 
     def __init__(self, output: Output) -> None:
         self.name = "-"
