@@ -91,11 +91,12 @@ def _reopen(plan: Plan, again: Chosen) -> None:
 
 async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool, is_retry: bool) -> Outcome:
     items = job.items(testbed_url=testbed_url)
-    work = Run(plan, items)
+    processor = job.processor(testbed_url=testbed_url)
+    work = Run(plan, items, processor)
     if plan.input_id is None:
         # An input without an identity is a stream: it may come slowly, and is read beside the run. What is to be tried
         # again stands in the state.
-        work = Run(plan, () if is_retry else Feed(items))
+        work = Run(plan, () if is_retry else Feed(items), processor)
     progress = choose_progress("none" if quiet else job.progress_mode, job.progress_interval)
     async with shown(progress, work.stats):
         with _interruptible(work, progress), watched(job, work):

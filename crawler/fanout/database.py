@@ -536,6 +536,8 @@ def _extra(item: Item) -> str | None:
         extra["parent"] = item.parent
     if item.discovered_by is not None:
         extra["discovered_by"] = item.discovered_by
+    if item.memo is not None:
+        extra["memo"] = item.memo
     if item.page is not None:
         extra["page"] = item.page
     if item.refused is not None:
@@ -558,6 +560,7 @@ def _item(url: str, key: str | None, rank: int, extra: str | None) -> Item:
         item.depth = given.get("depth")
         item.parent = given.get("parent")
         item.discovered_by = given.get("discovered_by")
+        item.memo = given.get("memo")
         item.page = given.get("page")
         item.refused = tuple(given["refused"]) if "refused" in given else None
     return item

@@ -7,7 +7,7 @@ script one.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from crawler.client import AsyncClient
     from crawler.fanout.bodies import BodyKeeper
+    from crawler.fanout.checks import ResponseCheck
     from crawler.fanout.plan import ClientOptions, RetryPolicy
     from crawler.models import Timeout
 
@@ -93,6 +94,7 @@ class Fetcher:
         follow_redirects: Whether to; `None` leaves it to the client.
         bodies: Reads bodies; without one they are read into `response.content`.
         naming: Names the files of bodies.
+        checks: What responses below 400 have to be like.
     """
 
     def __init__(
@@ -104,12 +106,14 @@ class Fetcher:
         follow_redirects: bool | None = None,
         bodies: BodyKeeper | None = None,
         naming: Naming | None = None,
+        checks: Sequence[ResponseCheck] = (),
     ) -> None:
         self._send = client.send
         self._clock = clock
         self._build = build
         self._bodies = bodies
         self._naming = naming
+        self._checks = tuple(checks)
         self._options: dict[str, bool] = {} if bodies is None else {"stream": True}
         if follow_redirects is not None:
             self._options["follow_redirects"] = follow_redirects
@@ -138,8 +142,13 @@ class Fetcher:
 
     async def _read(self, bodies: BodyKeeper, response: Response, result: Result) -> None:
         wished, owner = (None, b"") if self._naming is None else self._naming(result)
+        checks = self._checks if response.status_code < 400 else ()
         try:
+            for check in checks:
+                check.check_head(response)
             await bodies.keep(response, result, wished, owner)
+            for check in checks:
+                check.check_size(response, result.bytes)
         except BaseException:
             if not response.is_closed:
                 with anyio.CancelScope(shield=True):  # the connection goes back, also when we are being cancelled
@@ -179,6 +188,7 @@ def wait_before_retry(
         failures=result.attempts - result.rate_limited,
         rate_limited=result.rate_limited,
         retry_after=result.retry_after,
+        is_transient=getattr(result.error, "is_transient", False),
         rng=rng,
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from crawler.fanout.checks import ResponseCheck
 from crawler.fanout.download_policy import DownloadPolicy
 from crawler.fanout.ids import new_run_id
 from crawler.models import Timeout
@@ -183,6 +184,7 @@ class BodyPolicy:
         fsync: Wait for the disk before a file gets its final name.
         hold: Bodies up to this many bytes, decoded, are kept in memory for the processor of the run, whatever `keep`
             says; it sees no larger ones. `None` holds none.
+        must_hold: A page that the processor cannot see, because its body is larger than `hold`, fails with `too_large`.
     """
 
     keep: Literal["none", "inline", "file"] = "none"
@@ -194,6 +196,7 @@ class BodyPolicy:
     hash: bool = True
     fsync: bool = True
     hold: int | None = None
+    must_hold: bool = False
 
     def __post_init__(self) -> None:
         if self.keep == "file" and self.directory is None:
@@ -306,6 +309,7 @@ class Plan:
             again.
         grace: Seconds that requests in flight get to finish after `Run.stop()`.
         worker: Name of this process in the records.
+        checks: What responses below 400 have to be like.
         secrets: Texts that are never written to a record, a summary or a message.
     """
 
@@ -328,6 +332,7 @@ class Plan:
     input_id: str | None = None
     grace: float = 10.0
     worker: str = "main"
+    checks: tuple[ResponseCheck, ...] = ()
     secrets: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -359,6 +364,7 @@ class Item:
         discovered_by: How it was found: `seed`, `link`, `sitemap`, `redirect`, `page`.
         page: Its number in a row of pages.
         refused: Error kind and message of a request that is never sent; it becomes a record at once.
+        memo: What a processor has to know when it sees the page, JSON values only; it stands in no record.
     """
 
     url: str
@@ -377,6 +383,7 @@ class Item:
     discovered_by: str | None = None
     page: int | None = None
     refused: tuple[str, str] | None = None
+    memo: dict[str, object] | None = None
 
 
 StopReason = Literal["interrupted", "terminated", "requested"]

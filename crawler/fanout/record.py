@@ -175,7 +175,7 @@ def _error(result: Result, mask: Callable[[str], str]) -> Record | None:
         "message": mask(result.error_message or kind),
         "retryable": retryable(kind),
         "retry_after_s": result.retry_after,
-        "check": None,
+        "check": getattr(result.error, "check", None),
     }
 
 

@@ -54,6 +54,7 @@ def decide(
     rate_limited: int,
     retry_after: float | None,
     rng: Callable[[], float],
+    is_transient: bool = False,
 ) -> float | None:
     """Give the seconds to wait before the next try, or `None` to give up.
 
@@ -64,6 +65,7 @@ def decide(
         failures: Failed attempts so far that were not `rate_limited`.
         rate_limited: Failed attempts so far that were; the one that just failed is counted in one of the two.
         retry_after: Seconds the server asked for, if it did; 0 (a date in the past) means "use your own back-off".
+        is_transient: The failure itself says that another try may help, whatever the policy thinks of its kind.
     """
     may_resend = idempotent if idempotent is not None else method in IDEMPOTENT_METHODS
     if not may_resend and kind not in _NEVER_SENT:
@@ -72,7 +74,7 @@ def decide(
         # 403 with Retry-After counts as well, though 403 alone is never retried; 429 and 503 can be taken off the list.
         if rate_limited >= policy.rate_limit_attempts or (status != 403 and status not in policy.status):
             return None
-    elif failures >= policy.attempts or not _worth_it(policy, kind, status):
+    elif failures >= policy.attempts or not (is_transient or _worth_it(policy, kind, status)):
         return None
     wait = backoff(policy, rate_limited if kind == "rate_limited" else failures, rng)
     if not retry_after or policy.retry_after == "ignore":

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
-from crawler.errors import InvalidURL
+from crawler.errors import InvalidURL, ResponseTooLarge
 from crawler.fanout.admission import Preparation, judge_with
 from crawler.fanout.attempt_log import Observer
 from crawler.fanout.bodies import BodyKeeper, open_bodies
@@ -220,6 +220,7 @@ class Run:
             follow_redirects=plan.follow_redirects,
             bodies=bodies,
             naming=lambda result: (result.target.item.path, result.target.fp),
+            checks=plan.checks,
         )
 
         async def attempt(result: Result) -> bool:
@@ -252,6 +253,10 @@ class Run:
                 self.stop("requested")
             if processor is not None and result.page is not None:
                 await process(processor, result)
+            elif processor is not None and plan.body.must_hold and result.error_kind is None:
+                result.fail(
+                    ResponseTooLarge(f"the body is larger than the {plan.body.hold} bytes that can be looked at")
+                )
             return False
 
         def again(result: Result) -> float | None:

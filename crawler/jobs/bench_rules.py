@@ -32,6 +32,8 @@ _FETCH_ONLY: Final = {
     ("stop",): "a benchmark ends by `bench.requests` or `bench.duration`",
     ("timeout", "connect"): "a benchmark has `timeout.total` alone, which every client understands",
     ("timeout", "read"): "a benchmark has `timeout.total` alone, which every client understands",
+    ("checks",): "a benchmark counts statuses and errors alone",
+    ("paginate",): "a benchmark asks for the URLs it was given",
     ("auth",): "give the header by `request.headers`",
     ("request", "idempotent"): "a benchmark sends each request once",
 }

@@ -19,10 +19,12 @@ from typing import Final, Literal
 
 from crawler.fanout import BodyPolicy, ClientOptions, Item, Output, Plan, RetryPolicy
 from crawler.fanout.ids import new_run_id
+from crawler.fanout.pages import Processor
 from crawler.fanout.plan import RETRIED_KINDS, RETRIED_STATUS
 from crawler.jobs.auth import auth_of
 from crawler.jobs.bench_cells import expand
 from crawler.jobs.bench_job import MAX_URLS, BenchJob, ReportFile, cells_of, one_request, seed_of
+from crawler.jobs.checks import TextChecks, response_checks
 from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.inputs import InputFile, Row, read_rows
 from crawler.jobs.lines import InputError
@@ -31,7 +33,9 @@ from crawler.jobs.network import guard_of
 from crawler.jobs.nodes import Map, plain
 from crawler.jobs.output_rules import report_name
 from crawler.jobs.outputs import Naming, make_output
+from crawler.jobs.paginate import Paginator
 from crawler.jobs.politeness import politeness_of, stop_limits_of
+from crawler.jobs.processors import chain
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
@@ -40,6 +44,9 @@ from crawler.models import Timeout
 
 BENCH_TIMEOUT_S: Final = 30.0
 """Of a request of a benchmark, unless `timeout.total` says otherwise; without an end one hung server would hang it."""
+
+MAX_HELD_BYTES: Final = 64 * 1024 * 1024
+"""Of a body that checks or pagination look at; a larger one fails with `too_large`."""
 
 MAX_TRACKED_KEYS: Final = 1_000_000
 """Keys of rows remembered to find duplicates of `input.key`, about 100 MB; later duplicates go unseen."""
@@ -138,6 +145,7 @@ class Job:
             durability=model.state.durability,
             input_id=self._input_id(),
             grace=model.stop.grace,
+            checks=response_checks(self._model.checks),
             secrets=self._source.secrets,
         )
 
@@ -154,7 +162,7 @@ class Job:
         Raises:
             JobError: An input file cannot be read; or a bad row under `on_bad_row: fail`.
         """
-        maker = RequestMaker(self._model, testbed_url)
+        maker = self._maker(testbed_url)
         if self._model.input is None:
             for number, entry in enumerate(self._model.urls or (), 1):
                 yield maker.from_entry(entry, number)
@@ -167,6 +175,23 @@ class Job:
                     yield item
         except InputError as exc:
             raise JobError([Finding(Mark("input"), str(exc))]) from exc
+
+    def processor(self, *, testbed_url: str | None = None) -> Processor | None:
+        """What looks at the pages of the run: checks of the text, then what names further pages. `None` if nobody does.
+
+        Args:
+            testbed_url: As for `items`.
+        """
+        model = self._model
+        processors: list[Processor] = []
+        if any(check.looks_at_text for check in model.checks):
+            processors.append(TextChecks(model.checks))
+        if model.paginate is not None:
+            processors.append(Paginator(model.paginate, self._maker(testbed_url).turn))
+        return chain(processors)
+
+    def _maker(self, testbed_url: str | None = None) -> RequestMaker:
+        return RequestMaker(self._model, testbed_url)
 
     @property
     def needs_tls(self) -> bool:
@@ -270,7 +295,15 @@ class Job:
             decode=body.decode,
             hash=body.hash,
             fsync=download.fsync,
+            hold=self._held(),
+            must_hold=self._held() is not None,
         )
+
+    def _held(self) -> int | None:
+        """How much of a body the processors may need."""
+        if self._model.paginate is None and not any(check.looks_at_text for check in self._model.checks):
+            return None
+        return min(MAX_HELD_BYTES, self._model.body.max_size or MAX_HELD_BYTES)
 
     def _client(self, guard: Callable[[str], bool] | None) -> ClientOptions:
         tls = self._model.tls

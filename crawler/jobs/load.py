@@ -13,6 +13,7 @@ from typing import Final
 from crawler.jobs.auth import AuthError, auth_of
 from crawler.jobs.bench_rules import model_rules
 from crawler.jobs.check import check_schema
+from crawler.jobs.checks import TextChecks, response_checks
 from crawler.jobs.envfile import read_env_file
 from crawler.jobs.fields import nearest
 from crawler.jobs.findings import Finding, JobError, Mark
@@ -24,10 +25,12 @@ from crawler.jobs.masking import mask_text
 from crawler.jobs.merge import apply_overrides, read_files
 from crawler.jobs.nodes import Entry, Items, Map, Node, Scalar, dotted, locate
 from crawler.jobs.output_rules import output_rules
+from crawler.jobs.paginate import Paginator
 from crawler.jobs.requests import URL_NAMES, RequestMaker
 from crawler.jobs.rules import check_rules
 from crawler.jobs.schema import JobFile
 from crawler.jobs.template import TemplateError
+from crawler.spider.errors import BadExpression
 
 _COLUMN_NAMES: Final = ("url", "method", "path", "priority")
 _PENDING_COLUMNS: Final = ("sha256", "sha512", "md5", "size")
@@ -147,6 +150,7 @@ class _Loading:
         self._check_templates(tree, model, files)
         self.findings += output_rules(tree, model, allow_outside=self.allow_outside)
         self.findings += model_rules(tree, model)
+        self._check_expressions(tree, model)
         try:
             auth_of(model)
         except AuthError as exc:
@@ -155,6 +159,21 @@ class _Loading:
             path = self.base / model.tls.ca_file
             self._find(tree, ("tls", "ca_file"), f"there is no file {path}")
         return tuple(files)
+
+    def _check_expressions(self, tree: Map, model: JobFile) -> None:
+        for index, check in enumerate(model.checks):
+            if not check.model_fields_set - {"kind", "match", "retry"}:
+                self._find(tree, ("checks", index), "says no condition")
+            try:
+                response_checks([check])
+                TextChecks([check])
+            except BadExpression as exc:
+                self._find(tree, ("checks", index), str(exc))
+        if model.paginate is not None:
+            try:
+                Paginator(model.paginate, lambda item, values: item)
+            except BadExpression as exc:
+                self._find(tree, ("paginate",), str(exc))
 
     def _find(self, tree: Map, path: tuple[str | int, ...], message: str) -> None:
         self.findings.append(Finding(locate(tree, path), f"{dotted(path)}: {message}"))

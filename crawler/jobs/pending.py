@@ -10,12 +10,7 @@ from typing import Final
 
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
-    # fmt: off
-    "": "workers bandwidth autothrottle recrawl"
-    " dns dedupe checks paginate"
-    " robots crawl sitemaps extract"
-    " log telemetry",
-    # fmt: on
+    "": "workers bandwidth autothrottle recrawl dns dedupe robots crawl sitemaps extract",
     "urls[]": "sha256 size",
     "input": "sample seed shuffle",
     "request": "body_file cookies proxy",

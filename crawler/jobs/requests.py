@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -11,11 +12,13 @@ import orjson
 
 from crawler.fanout import Item
 from crawler.jobs.inputs import Row
+from crawler.jobs.paginate_values import first_values, turned_name
 from crawler.jobs.rules import has_line_break
 from crawler.jobs.schema import JobFile, UrlEntry
 from crawler.jobs.template import Row as Names
 from crawler.jobs.template import Template, TemplateError
 from crawler.jobs.urls import url_problem
+from crawler.models import URL
 from crawler.version import __version__
 
 _METHOD: Final = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
@@ -34,6 +37,14 @@ class BadUrl(RowError):
         self.url = url
 
 
+@dataclass(frozen=True, slots=True)
+class BodyFile:
+    """What `request.body_file` holds."""
+
+    content: bytes
+    content_type: str
+
+
 class RequestMaker:
     """Makes items of rows.
 
@@ -42,12 +53,13 @@ class RequestMaker:
         names: Names that its templates need of a row.
     """
 
-    def __init__(self, job: JobFile, testbed_url: str | None = None) -> None:
+    def __init__(self, job: JobFile, testbed_url: str | None = None, body_file: BodyFile | None = None) -> None:
         """Compile the job's request.
 
         Args:
             job: The checked job.
             testbed_url: What URLs that begin with `/` are put behind; None leaves them as they are.
+            body_file: What `request.body_file` holds.
 
         Raises:
             TemplateError: A text in `request.json` does not compile.
@@ -62,6 +74,8 @@ class RequestMaker:
         self._path = job.download.path
         self._keeps_files = job.body.keep == "file"
         self._idempotent = request.idempotent
+        self._first_page = first_values(job.paginate) if job.paginate is not None else None
+        self._turned = turned_name(job.paginate) if job.paginate is not None else ""
         columns = self._columns
         self._used_columns = {columns.get(name, name) for name in _ROW_KEYS if name != "path" or self._keeps_files}
         self._meta_names = {column: name[5:] for name, column in columns.items() if name.startswith("meta.")}
@@ -70,12 +84,17 @@ class RequestMaker:
         self._headers = [(name, value) for name, value in request.headers.items() if not value.is_static]
         self._has_content_type = "content-type" in {name.lower() for name in request.headers}
         self.client_headers = _client_headers(job, static)
-        self._content_type, self._body, body_names = _compile_body(job)
+        self._content_type, self._body, body_names = _compile_body(job, body_file)
         # What is put after the filling cannot be missing: the row's number, and for file names the parts of the URL.
         needed = [self._url, self._key, *(value for _, value in self._params), *(value for _, value in self._headers)]
         self.names = frozenset(name for template in needed if template for name in template.names) | body_names
+        placed = [self._url, *(value for _, value in self._params)]
+        # A page's number that only a header holds turns no page: the request would be the same again.
+        is_placed = self._turned in body_names or any(self._turned in template.names for template in placed if template)
+        self._turned_param = self._turned if self._turned and not is_placed else None
         if self._url is None:
             self.names |= {"url"}
+        self.names -= frozenset(self._first_page or ())
         self.names -= {"row"} | ({"key"} if self._key is not None else set())
 
     def from_row(self, row: Row) -> Item:
@@ -88,7 +107,9 @@ class RequestMaker:
             raise RowError(row.problem)
         names = self._mapped(row)
         method = names.get("method")
-        item = self._make(names, row.number, method=str(method).upper() if method not in (None, "") else None)
+        method = str(method).upper() if method not in (None, "") else None
+        item = self._make(self._on_first_page(names), row.number, method=method)
+        self._remember(item, row.fields, row.number, method)
         item.priority = _priority(names.get("priority"))
         item.meta = self._meta(row)
         return item
@@ -98,21 +119,66 @@ class RequestMaker:
         names: dict[str, object] = {**entry.meta, "url": entry.url}
         if entry.path is not None:
             names["path"] = entry.path
-        item = self._make(names, number, method=entry.method)
+        item = self._make(self._on_first_page(names), number, method=entry.method)
         if entry.body is not None or "json_" in entry.model_fields_set:
             item.body, content_type = _entry_body(entry)
             item.headers = (*_without_content_type(item.headers), *_content_type(entry.headers, content_type))
         if entry.headers:
-            replaced = {name.lower() for name in entry.headers}
-            kept = [header for header in item.headers if header[0].lower() not in replaced]
-            item.headers = (*kept, *entry.headers.items())
+            item.headers = _laid_over(item.headers, tuple(entry.headers.items()))
+        self._remember(item, names, number, entry.method, entry)
         item.priority = entry.priority
         item.meta = dict(entry.meta) or None
         return item
 
+    def turn(self, item: Item, values: Mapping[str, object]) -> Item:
+        """The request of another page.
+
+        Args:
+            item: That of an earlier page, as it came from here or from the state.
+            values: What the names of templates are on that page.
+
+        Raises:
+            RowError: It gives no request.
+        """
+        memo = item.memo or {}
+        row: dict[str, object] = memo.get("row") or {}  # type: ignore[assignment]  # as `_remember` has put it
+        number, method = int(str(memo.get("n", 0))), memo.get("method")
+        names = {**self._mapped(Row(number, "", row)), **values} if memo.get("is_row") else {**row, **values}
+        turned = self._make(names, number, method=None if method is None else str(method))
+        if memo.get("has_body"):
+            kept = tuple(header for header in item.headers if header[0].lower() == "content-type")
+            turned.body, turned.headers = item.body, (*_without_content_type(turned.headers), *kept)
+        own: dict[str, str] = memo.get("headers") or {}  # type: ignore[assignment]  # likewise
+        turned.headers = _laid_over(turned.headers, tuple(own.items()))
+        turned.memo = {name: value for name, value in memo.items() if name != "seen"}
+        return turned
+
+    def _on_first_page(self, names: dict[str, object]) -> dict[str, object]:
+        return names if self._first_page is None else {**names, **self._first_page}
+
+    def _remember(
+        self, item: Item, row: dict[str, object], number: int, method: str | None, entry: UrlEntry | None = None
+    ) -> None:
+        """Keep with a first page what further pages are made of."""
+        if self._first_page is None:
+            return
+        item.page = 1
+        item.memo = {"row": row, "n": number}
+        if method is not None:
+            item.memo["method"] = method
+        if entry is None:
+            item.memo["is_row"] = True
+            return
+        if entry.body is not None or "json_" in entry.model_fields_set:
+            item.memo["has_body"] = True
+        if entry.headers:
+            item.memo["headers"] = dict(entry.headers)
+
     def _make(self, names: dict[str, object], number: int, *, method: str | None) -> Item:
         """The request of filled-in names; adds `row` and `key` to them."""
         names.setdefault("row", number)
+        # What is made of a cursor is left out where there is none yet.
+        absent = frozenset([self._turned]) if names.get(self._turned, "") is None else _NONE
         try:
             key = self._key.fill(names) if self._key is not None else str(number)
             if self._key is not None:
@@ -120,12 +186,14 @@ class RequestMaker:
             else:
                 names.setdefault("key", key)  # a column of that name is what its owner means by {key}
             url = self._url.fill(names) if self._url is not None else _text(names.get("url"))
-            params = [(name, value.fill(names)) for name, value in self._params]
-            headers = tuple((name, value.fill(names)) for name, value in self._headers)
-            body = self._body(names) if self._body is not None else None
+            params = [(name, value.fill(names)) for name, value in self._params if not value.names & absent]
+            headers = tuple((name, value.fill(names)) for name, value in self._headers if not value.names & absent)
+            body = self._body(names, absent) if self._body is not None else None
         except (TemplateError, orjson.JSONEncodeError) as exc:  # the latter for a number beyond 64 bits
             raise RowError(str(exc)) from exc
         url = self._absolute(url)
+        if self._turned_param is not None and not absent and self._turned in names:
+            url = str(URL(url).copy_set_param(self._turned_param, _text_of(names[self._turned])))
         for name, value in headers:
             if has_line_break(value):
                 raise RowError(f"the header {name} would hold a line break")
@@ -195,30 +263,41 @@ def _client_headers(job: JobFile, static: Mapping[str, Template]) -> tuple[tuple
     return tuple(headers)
 
 
-_MakeBody = Callable[[Names], bytes]
+_MakeBody = Callable[[Names, frozenset[str]], bytes]
+"""Makes a body of a row; what needs the names of the second argument is left out."""
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 
-def _compile_body(job: JobFile) -> tuple[str | None, _MakeBody | None, frozenset[str]]:
+def _compile_body(job: JobFile, file: BodyFile | None) -> tuple[str | None, _MakeBody | None, frozenset[str]]:
     """Content type, maker and needed names of the request's body."""
     request = job.request
+    if file is not None:
+        return file.content_type, lambda row, absent: file.content, _NONE
     if "json_" in request.model_fields_set:
         names: set[str] = set()
         compiled = _compile_json(request.json_, names)
         if not names:
-            fixed = orjson.dumps(_fill_json(compiled, {}))
-            return "application/json", lambda row: fixed, frozenset()
-        return "application/json", lambda row: orjson.dumps(_fill_json(compiled, row)), frozenset(names)
+            fixed = orjson.dumps(_fill_json(compiled, {}, _NONE))
+            return "application/json", lambda row, absent: fixed, _NONE
+        return (
+            "application/json",
+            lambda row, absent: orjson.dumps(_fill_json(compiled, row, absent)),
+            frozenset(names),
+        )
     if request.form:
         pairs = [(name, value) for name, values in request.form.items() for value in values]
         needed = frozenset(name for _, value in pairs for name in value.names)
         return (
             "application/x-www-form-urlencoded",
-            lambda row: urlencode([(name, value.fill(row)) for name, value in pairs]).encode("ascii"),
+            lambda row, absent: urlencode(
+                [(name, value.fill(row)) for name, value in pairs if not value.names & absent]
+            ).encode("ascii"),
             needed,
         )
     if request.body is not None:
         body = request.body
-        return "text/plain; charset=utf-8", lambda row: body.fill(row).encode("utf-8"), body.names
+        return "text/plain; charset=utf-8", lambda row, absent: body.fill(row).encode("utf-8"), body.names
     return None, None, frozenset()
 
 
@@ -234,13 +313,16 @@ def _compile_json(value: object, names: set[str]) -> object:
     return value
 
 
-def _fill_json(value: object, row: Names) -> object:
+def _fill_json(value: object, row: Names, absent: frozenset[str]) -> object:
+    def is_there(part: object) -> bool:
+        return not (isinstance(part, Template) and part.names & absent)
+
     if isinstance(value, Template):
         return value.fill_typed(row)
     if isinstance(value, list):
-        return [_fill_json(part, row) for part in value]
+        return [_fill_json(part, row, absent) for part in value if is_there(part)]
     if isinstance(value, dict):
-        return {key: _fill_json(part, row) for key, part in value.items()}
+        return {key: _fill_json(part, row, absent) for key, part in value.items() if is_there(part)}
     return value
 
 
@@ -252,6 +334,12 @@ def _entry_body(entry: UrlEntry) -> tuple[bytes, str]:
 
 def _content_type(headers: Mapping[str, str], default: str) -> tuple[tuple[str, str], ...]:
     return () if "content-type" in {name.lower() for name in headers} else (("Content-Type", default),)
+
+
+def _laid_over(headers: tuple[tuple[str, str], ...], own: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """`headers` with those of `own` in place of theirs."""
+    replaced = {name.lower() for name, _ in own}
+    return (*(header for header in headers if header[0].lower() not in replaced), *own)
 
 
 def _without_content_type(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -272,6 +360,11 @@ def _priority(value: object) -> int:
         return int(str(value))
     except ValueError:
         raise RowError(f"the priority {str(value)[:40]!r} is no whole number") from None
+
+
+def _text_of(value: object) -> str:
+    """A cursor or number as it stands in a query."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _text(value: object) -> str:

@@ -14,6 +14,7 @@ from crawler.jobs.bench_rules import kind_rules
 from crawler.jobs.fields import loosen
 from crawler.jobs.findings import Finding
 from crawler.jobs.nodes import Items, Map, Node, Scalar, ScalarValue, locate
+from crawler.jobs.paginate_rules import paginate_rules
 from crawler.jobs.polite_rules import polite_rules
 from crawler.jobs.service_rules import service_rules
 from crawler.jobs.urls import url_problem
@@ -183,6 +184,7 @@ _RULES: Final = (
     _backoff,
     _open_files,
     auth_rules,
+    paginate_rules,
     polite_rules,
     service_rules,
     watch_rules,

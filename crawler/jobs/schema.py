@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 from crawler.fanout.kinds import KINDS
 from crawler.jobs.auth_schema import AuthSection
 from crawler.jobs.bench_schema import Bench
+from crawler.jobs.checks_schema import Check
 from crawler.jobs.fields import (
     Anything,
     Bool,
@@ -39,6 +40,7 @@ from crawler.jobs.fields import (
     whole,
 )
 from crawler.jobs.output_schema import Output
+from crawler.jobs.paginate_schema import PaginateSection
 from crawler.jobs.polite_schema import Circuit, HostEntry, PerHost, Stop
 from crawler.jobs.section import SECTION
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
@@ -314,6 +316,10 @@ class JobFile(Section):
     input: Input | None = None
     request: Request = Request()
     auth: AuthSection = AuthSection()
+    checks: Annotated[list[Check], OneOrMany()] = []
+    """What responses have to be like; all entries must hold."""
+    paginate: PaginateSection | None = None
+    """How one answer leads to the next."""
     concurrency: Annotated[int, whole(1, 10_000)] = 64
     """Requests on the wire at once."""
     per_host: PerHost = PerHost()
