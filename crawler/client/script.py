@@ -9,7 +9,6 @@ anything but a comparison when it has nothing to do: no auth, no hook, no cookie
 
 from __future__ import annotations
 
-import logging
 import random
 from time import monotonic, time
 
@@ -30,8 +29,7 @@ from crawler.errors import (
 from crawler.models import Request, Response, parse_retry_after
 from crawler.models.url import RelativeURL, without_credentials
 from crawler.net.exchange import unsupported
-
-logger = logging.getLogger("crawler")
+from crawler.net.logs import EXCHANGES, logs_exchanges
 
 MAX_DRAINED = 64 * 1024  # of a body that nobody asked for: more costs more than another connection
 
@@ -198,7 +196,7 @@ class Script:
         settings.extract_cookies(response)
         if settings.max_response_size is not None:
             response.max_size = settings.max_response_size
-        if logger.isEnabledFor(logging.INFO):
+        if logs_exchanges():
             log(request, response)
         if settings.response_hooks:
             await self._run_response_hooks(response)
@@ -234,7 +232,7 @@ def _retry_after(response: Response) -> float | None:
 
 def log(request: Request, response: Response) -> None:
     """One line per exchange, at INFO."""
-    logger.info(
+    EXCHANGES.info(
         'HTTP Request: %s %s "%s %d %s"',
         request.method,
         without_credentials(request.url),

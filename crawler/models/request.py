@@ -191,7 +191,7 @@ class Request:
         return self.content
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}({self.method!r}, {str(self.url)!r})>"
+        return f"<{type(self).__name__}({self.method!r}, {self.url.masked()!r})>"
 
     def __getstate__(self) -> dict[str, Any]:
         _ = self.headers

@@ -383,9 +383,13 @@ class URL:
 
     def __repr__(self) -> str:
         """The URL with its password hidden."""
+        return f"{type(self).__name__}({self.masked()!r})"
+
+    def masked(self) -> str:
+        """The text of the URL with its password hidden."""
         parts = self._parts
         name, colon, _ = parts.userinfo.partition(":")
-        return f"{type(self).__name__}({parts.unparse(f'{name}:[secure]' if colon else None)!r})"
+        return parts.unparse(f"{name}:[secure]" if colon else None)
 
 
 def _intern_origin(prefix: str, url: URL) -> Origin:

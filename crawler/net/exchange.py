@@ -10,6 +10,7 @@ from crawler.models.retry import IDEMPOTENT_METHODS
 from crawler.models.url import RelativeURL, without_credentials
 from crawler.net.deadlines import deadline_of, timed_out
 from crawler.net.http2_request import Unprocessed, Unsent
+from crawler.net.logs import logs_wire
 from crawler.net.pool import Pool
 from crawler.net.route import Route, origin_of
 from crawler.net.traced import traced_exchange
@@ -53,7 +54,7 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
                 connection.abort()
             connection = await pool.lease(key, request)
         try:
-            if "trace" in request.extensions:
+            if "trace" in request.extensions or logs_wire():
                 return await traced_exchange(pool, connection, request)
             return await connection.exchange(request, whole)
         except (RemoteProtocolError, NetworkError) as exc:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from crawler.models import Request
+from crawler.net.logs import log_step, logs_wire
 
 
 class Step:
@@ -37,6 +38,8 @@ class Step:
             await self._tell("failed", {"exception": exc})
 
     async def _tell(self, state: str, info: dict[str, Any]) -> None:
+        if logs_wire():
+            log_step(self.name, state, info)
         if self.callback is not None:
             answer = self.callback(f"{self.name}.{state}", info)
             if inspect.isawaitable(answer):

@@ -165,6 +165,46 @@ async def test_one_line_per_exchange_is_logged(face: Face, bed: Testbed, caplog:
     ]
 
 
+async def test_the_steps_are_logged(face: Face, bed: Testbed, caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG, by a child logger, by the names that a trace hears; neither headers nor credentials."""
+    caplog.set_level(logging.DEBUG, logger="crawler")
+    async with face.client(headers={"Authorization": "Bearer secret"}) as client:
+        await client.get(f"{bed.url}/get".replace("//", "//user:secret@"))
+
+    messages = [record.getMessage() for record in caplog.records if record.name == "crawler.wire"]
+    assert messages[0].startswith("connection.connect_tcp.started host='127.0.0.1' port=")
+    assert "http11.receive_response_headers.complete status=200" in messages
+    assert messages[-1] == "http11.response_closed.complete"
+    assert not any("secret" in message.replace("[secure]", "") for message in messages)
+
+
+LEVELS: list[tuple[dict[str, int], set[str]]] = [
+    ({}, {"crawler", "crawler.wire"}),
+    ({"httpx": logging.WARNING}, set()),
+    ({"httpcore": logging.WARNING}, {"crawler"}),
+    ({"httpx": logging.INFO}, {"crawler"}),
+    ({"httpx": logging.WARNING, "httpcore": logging.WARNING, "crawler": logging.DEBUG}, {"crawler", "crawler.wire"}),
+    ({"crawler": logging.WARNING}, set()),
+]
+
+
+@pytest.mark.parametrize(("levels", "heard"), LEVELS)
+async def test_who_quietens_httpx_quietens_us(
+    face: Face, bed: Testbed, caplog: pytest.LogCaptureFixture, levels: dict[str, int], heard: set[str]
+) -> None:
+    """Programs that moved over from HTTPX have silenced its loggers by their names; our own names go first."""
+    caplog.set_level(logging.DEBUG)
+    for name, level in levels.items():
+        caplog.set_level(level, logger=name)
+    caplog.handler.setLevel(logging.DEBUG)
+    async with face.client() as client:
+        await client.get(f"{bed.url}/get")
+
+    assert {record.name for record in caplog.records if record.name.startswith("crawler")} - {
+        "crawler.testbed"
+    } == heard
+
+
 async def test_errors_do_not_tell_credentials(face: Face, bed: Testbed) -> None:
     """Neither messages nor the repr of the request."""
     with socket.create_server(("127.0.0.1", 0)) as closed:

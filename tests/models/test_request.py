@@ -164,6 +164,7 @@ def test_extensions_are_copied() -> None:
 def test_repr_names_method_and_url() -> None:
     """What prints well, tests well."""
     assert repr(Request("get", "http://a/b")) == "<Request('GET', 'http://a/b')>"
+    assert repr(Request("get", "http://u:p@a/b")) == "<Request('GET', 'http://u:[secure]@a/b')>"
 
 
 def test_pickle_keeps_all_but_streams() -> None:
