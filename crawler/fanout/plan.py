@@ -157,6 +157,8 @@ class StopLimits:
         consecutive_failures: Failures in a row.
         disk_free: Bytes that stay free where bodies are written: with less, a download waits for room, and ends only
             if there is none for ten minutes.
+        memory: Share of the memory of the container or machine, from which no new request begins; a run that this does
+            not help within half a minute ends.
     """
 
     after: float | None = None
@@ -167,6 +169,7 @@ class StopLimits:
     failure_ratio_window: int = 1000
     consecutive_failures: int | None = None
     disk_free: int | None = None
+    memory: float | None = 0.85
 
 
 @dataclass(frozen=True, slots=True)

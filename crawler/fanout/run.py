@@ -34,6 +34,7 @@ from crawler.fanout.frontier import Finished, Frontier, Lease, MemoryFrontier
 from crawler.fanout.kinds import DISK_KINDS
 from crawler.fanout.ledger import Ledger
 from crawler.fanout.lock import StateLock
+from crawler.fanout.memory import MemoryWatch, memory_share
 from crawler.fanout.pages import Gate, Processor, process
 from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
 from crawler.fanout.polite import PoliteSource
@@ -327,8 +328,10 @@ class Run:
         self._engine.cancel()
 
     async def _watch(self, ledger: Ledger, clock: Callable[[], float]) -> None:
-        """Look now and then at what holds the run back."""
+        """Look now and then at what holds the run back, and at the memory it uses."""
         assert self._engine is not None
+        limit = self.plan.stop.memory
+        memory = None if limit is None else MemoryWatch(limit)
         at, cpu = clock(), time.thread_time()
         while True:
             await anyio.sleep(LOOK_EVERY_S)
@@ -343,6 +346,10 @@ class Run:
                 is_starved=ledger.is_starved,
             )
             self.stats.pressure.note(look, now - at - LOOK_EVERY_S)
+            if memory is not None and memory.note(memory_share(), now):
+                self._rules.run_out_of_memory()
+                self.stop("requested")
+            self._engine.pause(memory is not None and memory.is_holding_back)
             at, cpu = now, spent
 
     async def _stop_after(self, seconds: float) -> None:

@@ -37,6 +37,10 @@ class StopRules:
         """Note that the time is over."""
         return self._note("after", f"{self._limits.after:g} s")
 
+    def run_out_of_memory(self) -> bool:
+        """Note that holding back did not help."""
+        return self._note("memory", self._limits.memory)
+
     def finish(self, is_failed: bool) -> bool:
         """Note a request with its final outcome; whether that is enough."""
         limits = self._limits

@@ -93,6 +93,7 @@ class Engine:
         self._workers = 0
         self._busy = 0
         self._is_stopping = False
+        self._is_paused = False
         self._is_over = False
         self._error: Exception | None = None
         self._heap_changed: anyio.Event | None = None
@@ -125,6 +126,16 @@ class Engine:
         """Begin no further attempt; `run` returns when those under way have ended. What waits is left where it is."""
         self._is_stopping = True
         self._dismiss()
+
+    def pause(self, is_paused: bool) -> None:
+        """Begin no further attempt for now, or go on; what is under way is not touched."""
+        if is_paused == self._is_paused:
+            return
+        self._is_paused = is_paused
+        if not is_paused:
+            self._dismiss()
+            if self._heap_changed is not None:
+                self._heap_changed.set()
 
     def cancel(self) -> None:
         """Cancel the attempts under way, too; `run` returns as soon as they are gone."""
@@ -192,6 +203,8 @@ class Engine:
             self._busy -= 1
 
     def _take(self) -> Result | None:
+        if self._is_paused:
+            return None
         if self._due:
             return self._due.popleft()
         if len(self._heap) < MAX_WAITING:
@@ -237,7 +250,7 @@ class Engine:
 
     def _set_alarm(self) -> None:
         """See to it that the keeper of time wakes when the next host may be asked; for workers that go to rest."""
-        if self._polite is None or self._heap_changed is None:
+        if self._polite is None or self._heap_changed is None or self._is_paused:
             return
         at = self._polite.next_time()
         if at is not None and at < self._alarm:
@@ -254,7 +267,7 @@ class Engine:
             if was_full and len(self._heap) < MAX_WAITING:
                 self._dismiss()  # those who rested because of the limit may take new work again
             self._alarm = self._heap[0][0] if self._heap else math.inf
-            if self._polite is not None and (at := self._polite.next_time()) is not None:
+            if self._polite is not None and not self._is_paused and (at := self._polite.next_time()) is not None:
                 if at > now:
                     self._alarm = min(self._alarm, at)
                 elif self._resting or self._workers < self._concurrency:

@@ -21,7 +21,7 @@ _BY_SECTION: Final = {
     "tls": "client_cert client_key min_version",
     "download": "if_exists resume segments segment_min_size preallocate checksums_from on_mismatch mtime max_size pack"
     " pack_items pack_size",
-    "stop": "disk_free memory",
+    "stop": "disk_free",
     "network": "bind",
 }
 

@@ -87,5 +87,7 @@ class Stop(BaseModel):
     """How many these last ones are."""
     consecutive_failures: Annotated[int | None, whole(1).or_null()] = None
     """Failures in a row."""
+    memory: RatioOrNull = 0.85
+    """Share of the memory of the container or machine from which no new request begins; null is no limit."""
     grace: Duration = 10.0
     """Time that requests in flight get to finish after Ctrl-C."""

@@ -48,4 +48,5 @@ def stop_limits_of(model: JobFile) -> StopLimits:
         failure_ratio=stop.failure_ratio,
         failure_ratio_window=stop.failure_ratio_window,
         consecutive_failures=stop.consecutive_failures,
+        memory=stop.memory,
     )

@@ -347,6 +347,7 @@ class JobFile(Section):
     """When `crawler serve` runs the job; `crawler run` runs it once, at once."""
     retention: Retention = Retention()
     log: Log | None = None
+    """A line per failed attempt; without this section nothing is logged."""
     telemetry: Telemetry = Telemetry()
     notify: Annotated[list[Notify], OneOrMany(), Field(max_length=20)] = []
     """Who is told about runs of the service."""

@@ -43,7 +43,7 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
         (
             "stop: {q: 1}",
             "1:8: stop.q: unknown key; known here: after, bytes, consecutive_failures, failure_ratio,"
-            " failure_ratio_window, failures, grace, requests",
+            " failure_ratio_window, failures, grace, memory, requests",
         ),
         ("per_host: {rate: 5}", "1:18: per_host.rate: 5 is no rate; write a rate like 20/s, 30/m or 1/5s"),
         (
