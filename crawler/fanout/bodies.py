@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from crawler.errors import ResponseTooLarge
+from crawler.fanout.bandwidth import Bandwidth
 from crawler.fanout.files import BodyFiles, Claim, StreamedFile
 from crawler.fanout.paths import Folder, url_path
 from crawler.fanout.plan import BodyPolicy
@@ -29,9 +30,11 @@ class BodyKeeper:
     Args:
         policy: What to do with them.
         files: Where files go; needed for `keep="file"`.
+        bandwidth: The cap on the bytes of the run.
     """
 
-    def __init__(self, policy: BodyPolicy, files: BodyFiles | None = None) -> None:
+    def __init__(self, policy: BodyPolicy, files: BodyFiles | None = None, bandwidth: Bandwidth | None = None) -> None:
+        self._bandwidth = bandwidth if bandwidth is not None and bandwidth.is_capped else None
         self._policy = policy
         self._files = files
 
@@ -59,6 +62,8 @@ class BodyKeeper:
         try:
             if response.is_closed:
                 reading.take(self._whole(response))
+                if self._bandwidth is not None:
+                    await self._bandwidth.pace(reading.size)
             else:
                 await self._stream(response, reading, result, wished, owner)
             await self._store(reading, result, wished, owner)
@@ -93,6 +98,8 @@ class BodyKeeper:
     ) -> None:
         pieces = response.aiter_bytes() if self._policy.decode else response.aiter_raw()
         async for piece in pieces:
+            if self._bandwidth is not None:
+                await self._bandwidth.pace(len(piece))
             if reading.file is not None:
                 reading.count(piece)
                 await reading.file.write(piece)
@@ -120,16 +127,16 @@ class BodyKeeper:
         return parts
 
 
-def open_bodies(policy: BodyPolicy, claim: Claim) -> BodyKeeper:
+def open_bodies(policy: BodyPolicy, claim: Claim, bandwidth: Bandwidth | None = None) -> BodyKeeper:
     """Make a keeper, with its folder of files open if the policy wants files; `close` it.
 
     Raises:
         OSError: The folder cannot be created.
     """
     if policy.keep != "file":
-        return BodyKeeper(policy)
+        return BodyKeeper(policy, bandwidth=bandwidth)
     assert policy.directory is not None
-    return BodyKeeper(policy, BodyFiles(Folder(policy.directory), claim, fsync=policy.fsync))
+    return BodyKeeper(policy, BodyFiles(Folder(policy.directory), claim, fsync=policy.fsync), bandwidth)
 
 
 class _Reading:

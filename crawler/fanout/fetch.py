@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crawler.client import AsyncClient
     from crawler.fanout.bodies import BodyKeeper
     from crawler.fanout.checks import ResponseCheck
+    from crawler.fanout.download import Downloads
     from crawler.fanout.plan import ClientOptions, RetryPolicy
     from crawler.models import Timeout
 
@@ -94,6 +95,7 @@ class Fetcher:
         follow_redirects: Whether to; `None` leaves it to the client.
         bodies: Reads bodies; without one they are read into `response.content`.
         naming: Names the files of bodies.
+        downloads: Makes and reads requests of its own instead.
         checks: What responses below 400 have to be like.
     """
 
@@ -106,15 +108,17 @@ class Fetcher:
         follow_redirects: bool | None = None,
         bodies: BodyKeeper | None = None,
         naming: Naming | None = None,
+        downloads: Downloads | None = None,
         checks: Sequence[ResponseCheck] = (),
     ) -> None:
         self._send = client.send
+        self._downloads = downloads
         self._clock = clock
         self._build = build
         self._bodies = bodies
         self._naming = naming
         self._checks = tuple(checks)
-        self._options: dict[str, bool] = {} if bodies is None else {"stream": True}
+        self._options: dict[str, bool] = {} if bodies is None and downloads is None else {"stream": True}
         if follow_redirects is not None:
             self._options["follow_redirects"] = follow_redirects
 
@@ -123,22 +127,32 @@ class Fetcher:
         clock = self._clock
         result.begin(clock())
         try:
-            request = result.request
-            if request is None:
-                request = result.request = self._build(result)
-            response = result.response = await self._send(request, **self._options)
-            if self._bodies is None:
-                result.bytes = len(response.content)
-            else:
-                await self._read(self._bodies, response, result)
-            if response.status_code >= 400:
-                _judge(result, response)
+            if self._downloads is None:
+                await self._exchange(result)
+            elif not await self._downloads.fetch(result, self._send_streaming):
+                assert result.response is not None
+                _judge(result, result.response)
         except Exception as error:
             result.fail(error)
         result.ended = clock()
         if result.response is not None:
             _count_wire(result, result.response)
             result.account()
+
+    async def _exchange(self, result: Result) -> None:
+        request = result.request
+        if request is None:
+            request = result.request = self._build(result)
+        response = result.response = await self._send(request, **self._options)
+        if self._bodies is None:
+            result.bytes = len(response.content)
+        else:
+            await self._read(self._bodies, response, result)
+        if response.status_code >= 400:
+            _judge(result, response)
+
+    def _send_streaming(self, request: Request) -> Awaitable[Response]:
+        return self._send(request, **self._options)
 
     async def _read(self, bodies: BodyKeeper, response: Response, result: Result) -> None:
         wished, owner = (None, b"") if self._naming is None else self._naming(result)
@@ -179,6 +193,9 @@ def wait_before_retry(
     request = result.request
     if request is None or result.error_kind is None or not request.can_replay:
         return None
+    if result.error_kind in policy.once:
+        is_first = result.attempt_errors.count(result.error_kind) == 1
+        return 0.0 if is_first and result.attempts - result.rate_limited < policy.attempts else None
     return decide(
         policy,
         kind=result.error_kind,

@@ -40,7 +40,8 @@ class DiskError(RequestError):
 
 
 @contextlib.contextmanager
-def _translated(parts: tuple[str, ...]) -> Iterator[None]:
+def translated(parts: tuple[str, ...]) -> Iterator[None]:
+    """Turn what the system says about a file into a `DiskError`."""
     try:
         yield
     except OSError as error:
@@ -59,11 +60,14 @@ class BodyFiles:
         folder: Where they lie.
         claim: Reserves names, so that no two requests share a file, also not across runs.
         fsync: Wait for the disk before the final name appears.
+
+    Attributes:
+        folder, claim: As given.
     """
 
     def __init__(self, folder: Folder, claim: Claim, *, fsync: bool) -> None:
-        self._folder = folder
-        self._claim = claim
+        self.folder = self._folder = folder
+        self.claim = self._claim = claim
         self._fsync = fsync
 
     async def name(self, wished: str, owner: bytes) -> tuple[str, ...]:
@@ -72,11 +76,19 @@ class BodyFiles:
         Raises:
             PathError: Nothing safe can be made of it, or ten thousand others wished for the same.
         """
+        return (await self.next_name(wished, owner, 1))[0]
+
+    async def next_name(self, wished: str, owner: bytes, first: int) -> tuple[tuple[str, ...], int]:
+        """Find the first such name from the `first`-th on; gives its number, too.
+
+        Raises:
+            PathError: As `name`.
+        """
         parts = safe_parts(wished)
-        for number in range(1, _MAX_SAME_NAME):
+        for number in range(first, _MAX_SAME_NAME):
             candidate = numbered(parts, number)
             if await self._claim(collision_key(candidate), owner):
-                return candidate
+                return candidate, number
         raise PathError(f"{_MAX_SAME_NAME} files want the name {'/'.join(parts)!r}")
 
     async def write_whole(self, parts: tuple[str, ...], data: bytes) -> None:
@@ -85,7 +97,7 @@ class BodyFiles:
         Raises:
             DiskError, FileExists: It could not be written.
         """
-        with _translated(parts):
+        with translated(parts):
             await anyio.to_thread.run_sync(self._write_whole, parts, data)
 
     def _write_whole(self, parts: tuple[str, ...], data: bytes) -> None:
@@ -103,7 +115,7 @@ class BodyFiles:
         Raises:
             DiskError, FileExists: Its file cannot be made.
         """
-        with _translated(parts):
+        with translated(parts):
             part = await anyio.to_thread.run_sync(lambda: PartFile(self._folder, parts, fsync=self._fsync))
         try:
             return StreamedFile(part, await _open_async(part.fd), parts)
@@ -183,7 +195,7 @@ class StreamedFile:
     async def publish(self) -> None:
         """Write what is left and give the file its final name."""
         await self._flush()
-        with _translated(self._parts):
+        with translated(self._parts):
             await anyio.to_thread.run_sync(self._part.publish)
 
     def discard(self) -> None:
@@ -193,7 +205,7 @@ class StreamedFile:
     async def _flush(self) -> None:
         data, self._buffer = self._buffer, bytearray()
         # Shielded: a cancelled wait would leave the thread writing to a descriptor that is about to be closed.
-        with anyio.CancelScope(shield=True), _translated(self._parts):
+        with anyio.CancelScope(shield=True), translated(self._parts):
             rest = memoryview(data)
             while rest:
                 rest = rest[await self._file.write(rest) :]

@@ -90,8 +90,8 @@ def safe_part(part: str) -> str:
         part = part[:-1] + f"%{ord(part[-1]):02X}"
     if _DEVICE.match(part):
         part = "_" + part
-    if part.lower().endswith(PART_SUFFIX):
-        part += "_"  # `a.part` is the temporary name of `a`
+    if part.lower().endswith((PART_SUFFIX, PART_SUFFIX + ".json")):
+        part += "_"  # `a.part` is the temporary name of `a`, and `a.part.json` says how far it got
     return shorten(part)
 
 
@@ -142,16 +142,17 @@ class Folder:
         """Let go of the descriptor."""
         os.close(self._fd)
 
-    def open_parent(self, parts: tuple[str, ...]) -> int:
+    def open_parent(self, parts: tuple[str, ...], *, create: bool = True) -> int:
         """Open the folder a file lies in, creating what is missing; the caller closes the descriptor.
 
         Raises:
             FileExists: A component is a symbolic link or no folder.
+            FileNotFoundError: A folder is missing, and none is to be created.
         """
         fd = os.dup(self._fd)
         for part in parts[:-1]:
             try:
-                deeper = _open_folder(fd, part)
+                deeper = _open_folder(fd, part, create=create)
             except OSError as exc:
                 if exc.errno not in (errno.ENOTDIR, errno.ELOOP):  # what O_NOFOLLOW | O_DIRECTORY say of links
                     raise
@@ -177,11 +178,13 @@ class Folder:
             raise FileExists(f"{name + PART_SUFFIX!r} cannot be replaced") from exc
 
 
-def _open_folder(parent: int, name: str) -> int:
+def _open_folder(parent: int, name: str, *, create: bool) -> int:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         return os.open(name, flags, dir_fd=parent)
     except FileNotFoundError:
+        if not create:
+            raise
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=parent)
         return os.open(name, flags, dir_fd=parent)

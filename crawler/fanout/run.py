@@ -24,9 +24,12 @@ import anyio.to_thread
 from crawler.errors import InvalidURL, ResponseTooLarge
 from crawler.fanout.admission import Preparation, judge_with
 from crawler.fanout.attempt_log import Observer
+from crawler.fanout.bandwidth import Bandwidth
 from crawler.fanout.bodies import BodyKeeper, open_bodies
 from crawler.fanout.clock import loop_clock
 from crawler.fanout.database import DatabaseFrontier
+from crawler.fanout.download import Downloads
+from crawler.fanout.download_setup import open_downloads
 from crawler.fanout.errors import HostSuspended, OutputError, output_error
 from crawler.fanout.fetch import Fetcher, HTTPClient, asked_for, make_client, wait_before_retry
 from crawler.fanout.files import Claim, DiskError
@@ -181,14 +184,10 @@ class Run:
             client = self._client
             if client is None:
                 client = await stack.enter_async_context(_client_of(plan))
-            self._engine = self._make_engine(
-                ledger,
-                stack.enter_context(
-                    closing(_open_bodies(plan, lambda name, owner: ledger.call(frontier.claim, name, owner)))
-                ),
-                client,
-                clock,
+            bodies = stack.enter_context(
+                closing(self._open_bodies(lambda name, owner: ledger.call(frontier.claim, name, owner), client, clock))
             )
+            self._engine = self._make_engine(ledger, bodies, client, clock)
             if self.is_stopping:  # asked before there was an engine to ask
                 self._engine.stop()
             failure: Exception | None = None
@@ -199,6 +198,8 @@ class Run:
                 if plan.stop.after is not None:
                     helpers.start_soon(self._stop_after, plan.stop.after)
                 try:
+                    if isinstance(bodies, Downloads):
+                        await bodies.prepare()
                     await self._engine.run()
                 except Exception as error:
                     failure = error  # raised below, where no task group wraps it
@@ -209,7 +210,7 @@ class Run:
                 raise failure
 
     def _make_engine(
-        self, ledger: Ledger, bodies: BodyKeeper, client: HTTPClient, clock: Callable[[], float]
+        self, ledger: Ledger, bodies: BodyKeeper | Downloads, client: HTTPClient, clock: Callable[[], float]
     ) -> Engine:
         plan, stats, turns, rules = self.plan, self.stats, self._turns, self._rules
         processor, gate, observers = self._processor, self._gate, self.observers
@@ -219,8 +220,9 @@ class Run:
             clock=clock,
             build=lambda result: build_request(client, result.target.item),
             follow_redirects=plan.follow_redirects,
-            bodies=bodies,
+            bodies=bodies if isinstance(bodies, BodyKeeper) else None,
             naming=lambda result: (result.target.item.path, result.target.fp),
+            downloads=bodies if isinstance(bodies, Downloads) else None,
             checks=plan.checks,
         )
 
@@ -283,14 +285,43 @@ class Run:
             if gate is not None:
                 record.update(gate.fields(lease.item))
             if (findings := result.findings) is None:
-                return ledger.record(Finished(lease.id, result.outcome, record))
-            record.update(findings.fields)
-            return ledger.record(Finished(lease.id, result.outcome, record, findings.found, findings.rows))
+                finished = Finished(lease.id, result.outcome, record)
+            else:
+                record.update(findings.fields)
+                finished = Finished(lease.id, result.outcome, record, findings.found, findings.rows)
+            if isinstance(bodies, Downloads) and result.error_kind is not None:
+                return forget_first(bodies, lease, finished)
+            return ledger.record(finished)
+
+        async def forget_first(downloads: Downloads, lease: Lease, finished: Finished) -> None:
+            """What a download that failed for good left on the disk goes before its record comes."""
+            await downloads.forget(lease)
+            if (blocked := ledger.record(finished)) is not None:
+                await blocked
 
         ledger.deliver = deliver
         preparation = None if gate is None else Preparation(gate, self._judge, client, turns, clock, deliver)
         source = PoliteSource(ledger, turns, clock, lambda result: str(result.target.host))
         return Engine(source, attempt=attempt, again=again, deliver=deliver, concurrency=plan.concurrency, clock=clock)
+
+    def _open_bodies(self, claim: Claim, client: HTTPClient, clock: Callable[[], float]) -> BodyKeeper | Downloads:
+        plan = self.plan
+        bandwidth = Bandwidth(plan.bandwidth, clock)
+        try:
+            if plan.download is None:
+                return open_bodies(plan.body, claim, bandwidth)
+            return open_downloads(
+                plan,
+                plan.download,
+                claim,
+                client,
+                bandwidth,
+                clock,
+                lambda item: build_request(client, item),
+                self.stats,
+            )
+        except OSError as error:
+            raise output_error(str(plan.body.directory), error) from error
 
     async def _keep_committing(self, ledger: Ledger) -> None:
         try:
@@ -461,10 +492,3 @@ def _client_of(plan: Plan) -> AsyncClient:
         max_redirects=plan.max_redirects,
         max_response_size=plan.body.max_size,
     )
-
-
-def _open_bodies(plan: Plan, claim: Claim) -> BodyKeeper:
-    try:
-        return open_bodies(plan.body, claim)
-    except OSError as error:
-        raise output_error(str(plan.body.directory), error) from error

@@ -127,6 +127,7 @@ class Stats:
         suspended: Seconds for which a host wanted no requests, by its key; filled at the end.
         timeline: Finished requests over time.
         pressure: What holds the run back.
+        paused: Why the run waits as a whole, in words; `None` while it does not.
         sequential_seconds: What the attempts so far would have taken one after the other.
         mask: Takes the secrets out of a text.
         started: Monotonic time of the start.
@@ -150,6 +151,7 @@ class Stats:
         self.phases: dict[str, Histogram] = {phase: Histogram() for phase in PHASES}
         self.hosts: dict[str, HostCount] = {}
         self.errors: dict[tuple[str, str], ErrorCount] = {}
+        self.paused: str | None = None
         self.sequential_seconds = 0.0
         self.suspended: dict[str, float] = {}
         self.timeline = Timeline(now)

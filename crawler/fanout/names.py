@@ -1,0 +1,33 @@
+"""File names of downloads: known before the request, or only when the file is there (`{sha256}`, `{status}`, `{date}`).
+
+A name that is known later stands in `Item.path` as text with these fields in braces, and every other brace doubled. The
+part then lies under a provisional name, by the fingerprint of the request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+LATE_NAMES: Final = frozenset({"sha256", "status", "date"})
+PROVISIONAL_FOLDER: Final = ".incoming"
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{(sha256|status|date)(?::([0-9]{1,3}))?\}")
+
+
+def fill_late(text: str, values: Mapping[str, str]) -> str:
+    """Fill in what is known now; `{sha256:2}` is the first two characters."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0][0]
+        whole = values[match[1]]
+        return whole if match[2] is None else whole[: int(match[2])]
+
+    return _TOKEN.sub(value, text)
+
+
+def escape_late(text: str) -> str:
+    """Double the braces of a text, so that `fill_late` leaves it as it is."""
+    return text.replace("{", "{{").replace("}", "}}")
