@@ -23,6 +23,7 @@ from crawler.testbed import (
     encodings,
     flow,
     limits,
+    orders,
     pages,
     ranges,
     redirects,
@@ -37,7 +38,21 @@ _BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 def _endpoints() -> list[BaseRoute]:
     # The router tries them in this order: what is asked most often stands first.
-    families = (echo, flow, ranges, site, redirects, limits, cookies, auth, encodings, caching, pages, websockets)
+    families = (
+        echo,
+        flow,
+        ranges,
+        site,
+        redirects,
+        limits,
+        cookies,
+        auth,
+        encodings,
+        caching,
+        pages,
+        orders,
+        websockets,
+    )
     return [route for family in families for route in family.routes()]
 
 
