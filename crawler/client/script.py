@@ -26,7 +26,7 @@ from crawler.errors import (
     TransportError,
     UnsupportedProtocol,
 )
-from crawler.models import Request, Response, parse_retry_after
+from crawler.models import Request, Response, Retry, parse_retry_after
 from crawler.models.url import RelativeURL, without_credentials
 from crawler.net.exchange import unsupported
 from crawler.net.logs import EXCHANGES, logs_exchanges
@@ -98,7 +98,10 @@ class Script:
     async def _follow(self, request: Request, follow: bool, history: list[Response], whole: bool) -> Response:
         before = len(history)
         while True:
-            response = await self._exchange(request, whole)
+            if self._settings.retries is None:  # one layer less to go through: 0.2 µs
+                response = await self._attempt(request, whole)
+            else:
+                response = await self._exchange(request, whole, self._settings.retries)
             if history:
                 response.history = list(history)
             if response.status_code not in STATUSES or "Location" not in response.headers:
@@ -140,10 +143,9 @@ class Script:
         if not response.is_closed:
             await self._world.drain(response, MAX_DRAINED)
 
-    async def _exchange(self, request: Request, whole: bool) -> Response:
-        """One request, one response; more than one attempt where the client retries."""
-        retries = self._settings.retries
-        if retries is None or not (retries.applies_to(request.method) and request.can_replay):
+    async def _exchange(self, request: Request, whole: bool, retries: Retry) -> Response:
+        """One request, one response, in more than one attempt where `retries` says so."""
+        if not (retries.applies_to(request.method) and request.can_replay):
             return await self._attempt(request, whole)
         attempt = 1
         while True:
@@ -176,11 +178,12 @@ class Script:
 
     async def _attempt(self, request: Request, whole: bool) -> Response:
         settings = self._settings
-        for hook in settings.request_hooks:
-            await self._world.run_hook(hook, request)
+        if settings.request_hooks:
+            for hook in settings.request_hooks:
+                await self._world.run_hook(hook, request)
         started = monotonic()
         try:
-            transport = settings.transport_for(request.url)
+            transport = settings.transport_for(request.url) if settings.mounts else settings.transport
             response = await self._world.call(transport, request, whole)
         except RelativeURL:
             raise unsupported(request) from None
@@ -193,7 +196,8 @@ class Script:
         response.default_encoding = settings.default_encoding
         if response.started is None:
             self._time(response, started)
-        settings.extract_cookies(response)
+        if not response.is_plain:
+            settings.extract_cookies(response)
         if settings.max_response_size is not None:
             response.max_size = settings.max_response_size
         if logs_exchanges():

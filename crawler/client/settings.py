@@ -249,8 +249,6 @@ class Settings:
 
     def extract_cookies(self, response: Response) -> None:
         """Keep the cookies that a response sets."""
-        if response.is_plain:
-            return
         for name, _ in response.raw_headers:
             if len(name) == 10 and name.lower() == b"set-cookie":  # the length alone rules most out
                 self.cookies.extract_cookies(response)

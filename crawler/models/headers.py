@@ -293,6 +293,12 @@ class HeadTemplate:
         self.ends_connection: bool = ends_connection(headers)
 
 
+def split_lines(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Split checked field lines, `Name: value\\r\\n` each, without white space before a line's end."""
+    parts = [line.partition(b":") for line in lines.split(b"\r\n")[:-1]]
+    return [(name, value.lstrip(b"\t ")) for name, _, value in parts]
+
+
 def ends_connection(headers: Headers) -> bool:
     """Whether a `Connection` field says `close` (RFC 9112 §9.6)."""
     value = headers.get("connection")

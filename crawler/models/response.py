@@ -27,7 +27,7 @@ from crawler.models.content import (
 )
 from crawler.models.decoders import BodyDecoder, content_codings, decode_whole, too_large
 from crawler.models.header_values import charset_of, is_text_encoding, parse_links
-from crawler.models.headers import Headers
+from crawler.models.headers import Headers, split_lines
 from crawler.models.pieces import Chunker, LineSplitter, Pipe, TextDecoder
 from crawler.models.reading import AsyncReading, SyncReading, attach_request
 
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from crawler.models.types import HeaderTypes, ResponseContent
     from crawler.models.url import URL
 
+LazyExtensions = tuple[Any, ...]
+"""A function and its arguments: makes the extensions of a response. Most responses are never asked for them, and a
+tuple is one object for the collector to visit where a result is kept, instead of three."""
+
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _CLASSES: Final = {1: "informational", 3: "redirect", 4: "client error", 5: "server error"}
 
@@ -48,7 +52,6 @@ class Response:
 
     Attributes:
         status_code: As received, in or outside the known ones.
-        extensions: What the transport tells beside the message (`http_version`, `reason_phrase`, `network_stream` …).
         next_request: What following the redirect would send; set by a client that does not follow.
         default_encoding: Of text whose Content-Type names none; a name, or a function of the content that gives one.
         is_closed: Whether the connection is given back.
@@ -76,7 +79,6 @@ class Response:
 
     # Class-level defaults, so that `from_wire` fills seven attributes and not twenty.
     status_code: int
-    extensions: dict[str, Any]
     next_request: Request | None = None
     default_encoding: str | Callable[[bytes], str | None] = "utf-8"
     is_closed: bool = False
@@ -86,7 +88,8 @@ class Response:
     max_size: int | None = None
     is_plain: bool = False
 
-    _raw_headers: list[tuple[bytes, bytes]]
+    _raw_headers: list[tuple[bytes, bytes]] | bytes
+    _extensions: dict[str, Any] | LazyExtensions
     _headers: Headers | None = None
     _request: Request | None = None
     _body: bytes | None = None  # of a whole body: as received, still coded
@@ -135,23 +138,23 @@ class Response:
     def from_wire(
         cls,
         status: int,
-        raw_headers: list[tuple[bytes, bytes]],
+        raw_headers: list[tuple[bytes, bytes]] | bytes,
         body: bytes | SyncByteStream | AsyncByteStream,
-        extensions: dict[str, Any],
+        extensions: dict[str, Any] | LazyExtensions,
         request: Request,
     ) -> Response:
         """Make a response of what a codec gave; for clients and transports.
 
         Args:
-            raw_headers: Taken as it is, not copied.
+            raw_headers: Taken as it is, not copied. Bytes are checked field lines, split when somebody looks (1.4 µs).
             body: Bytes are the whole body, still coded: the response counts as read and closed. Anything else is a
                 stream to be read.
-            extensions: Taken as it is, not copied.
+            extensions: Taken as it is, not copied; or what makes it when somebody looks.
         """
         self = cls.__new__(cls)
         self.status_code = status
         self._raw_headers = raw_headers
-        self.extensions = extensions
+        self._extensions = extensions
         self._request = request
         if type(body) is bytes:
             self._body = body
@@ -220,13 +223,26 @@ class Response:
     def elapsed(self, elapsed: timedelta) -> None:
         self._elapsed = elapsed
 
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What the transport tells beside the message: `http_version`, `reason_phrase`, `network_stream` and more."""
+        extensions = self._extensions
+        if isinstance(extensions, tuple):
+            make, *facts = extensions
+            extensions = self._extensions = make(*facts)
+        return extensions
+
+    @extensions.setter
+    def extensions(self, extensions: dict[str, Any]) -> None:
+        self._extensions = extensions
+
     # -- status and headers
 
     @property
     def headers(self) -> Headers:
         """The headers as received."""
         if self._headers is None:
-            self._headers = Headers.from_wire(self._raw_headers)
+            self._headers = Headers.from_wire(self.raw_headers)
         return self._headers
 
     @headers.setter
@@ -236,7 +252,12 @@ class Response:
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers as byte pairs, for looking through without making `Headers`; not to be changed."""
-        return self._raw_headers if self._headers is None else self._headers.raw
+        if self._headers is not None:
+            return self._headers.raw
+        raw = self._raw_headers
+        if isinstance(raw, bytes):
+            raw = self._raw_headers = split_lines(raw)
+        return raw
 
     @property
     def http_version(self) -> str:
@@ -550,7 +571,7 @@ class Response:
         return f"<{type(self).__name__} [{self.status_code} {self.reason_phrase}]>"
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("extensions", "_stream", "_source", "is_closed")
+        left_out = ("_extensions", "_stream", "_source", "is_closed")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -573,18 +594,16 @@ class Response:
 
     def _decoder(self, is_whole: bool) -> BodyDecoder:
         """The decoder of this body; one that is kept as a whole has the bomb guard, unless the caller set a limit."""
-        raw = self._raw_headers if self._headers is None else self._headers.raw
         has_guard = is_whole and self.max_size is None
         guard = (self.BOMB_SIZE, self.BOMB_RATIO) if has_guard else None
         try:
-            return BodyDecoder(content_codings(raw), self.max_size, guard)
+            return BodyDecoder(content_codings(self.raw_headers), self.max_size, guard)
         except RequestError as exc:
             attach_request(exc, self)
             raise
 
     def _decode(self, body: bytes) -> bytes:
-        raw = self._raw_headers if self._headers is None else self._headers.raw
-        if self.max_size is None and (self.is_plain or not content_codings(raw)):
+        if self.max_size is None and (self.is_plain or not content_codings(self.raw_headers)):
             return body
         try:
             return decode_whole(body, self._decoder(is_whole=True))

@@ -25,19 +25,20 @@ from typing import Any
 
 from crawler.errors import HTTPError, ReadError, RemoteProtocolError, ResponseTooLarge, WriteError
 from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Response
+from crawler.models.headers import HeadTemplate
 from crawler.models.retry import IDEMPOTENT_METHODS
 from crawler.net.asyncio_body import StreamedBody
 from crawler.net.asyncio_stream import HIGH_WATER, AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening, proxy_headers
 from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out, total_deadline
-from crawler.net.http1_request import asks_to_close, cut_short, request_head
+from crawler.net.http1_request import asks_to_close, cut_short, head_end, request_head
 from crawler.net.http2_request import Unsent
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.sockets import is_readable
 from crawler.net.stream import AsyncHTTPNetworkStream
-from crawler.net.timing import TIMING, ConnectTiming, Timing
+from crawler.net.timing import TIMING, ConnectTiming, Timing, http1_extensions
 from crawler.net.tls import was_cut
 from crawler.net.upgrade import AsyncUpgradedBody
 from crawler.net.upload import ONE_WRITE, BodyFraming, async_chunks, framed, release
@@ -57,6 +58,7 @@ class AsyncioHttp1(asyncio.Protocol):
         "_extensions",
         "_first_byte",
         "_future",
+        "_head_end",
         "_is_closed",
         "_is_sending",
         "_loop",
@@ -75,6 +77,7 @@ class AsyncioHttp1(asyncio.Protocol):
         "_started",
         "_stream",
         "_sweeper",
+        "_template",
         "_transport",
         "_whole",
         "capacity",
@@ -110,6 +113,8 @@ class AsyncioHttp1(asyncio.Protocol):
         self._reader: Http1Reader = http1_reader()
         self._is_closed = False
         self._must_close = False  # the request asked the server to close after its answer
+        self._template: HeadTemplate | None = None  # of the last request that had one, and what follows its target
+        self._head_end = b""
         self._drained: asyncio.Future[None] | None = None
         # Of the exchange under way:
         self._request: Request | None = None
@@ -134,11 +139,11 @@ class AsyncioHttp1(asyncio.Protocol):
     def exchange(self, request: Request, whole: bool) -> Awaitable[Response]:
         """See `Connection.exchange`."""
         self._request = request  # first, so that whatever goes wrong from here on ends in `cancel`
-        if self._opening is None and request.template is None and self._has_ended_unnoticed(request):
-            raise Unsent(f"{self.key} closed this kept-alive connection.")
-        if asks_to_close(request):
-            self._must_close = True
-        head = request_head(request, self._proxy_lines)
+        template = request.template
+        if template is None or template is not self._template or "target" in request.extensions:
+            head = self._head(request, template)
+        else:  # the common case: all but the first line was encoded once per connection
+            head = b"%b %b%b" % (request.method.encode("ascii"), request.url.raw_path, self._head_end)
         self._whole = whole
         self._size_limit = request.extensions.get("max_response_size")
         self._received = self._counted = 0
@@ -146,12 +151,25 @@ class AsyncioHttp1(asyncio.Protocol):
         self._reader.expect(request.method)
         self._started = self._sent = monotonic()
         future = self._future = self._loop.create_future()
-        body = request.stream
-        if isinstance(body, ByteStream) and len(body.body) <= ONE_WRITE:
-            self._transport.write(head if request.template is not None else head + framed(request, body.body))
-            self._expect_by("read")
-            return future
-        return self._upload(request, head, async_chunks(body), future)
+        if template is None:  # otherwise there is no body
+            body = request.stream
+            if not isinstance(body, ByteStream) or len(body.body) > ONE_WRITE:
+                return self._upload(request, head, async_chunks(body), future)
+            head += framed(request, body.body)
+        self._transport.write(head)
+        self._expect_by("read")
+        return future
+
+    def _head(self, request: Request, template: HeadTemplate | None) -> bytes:
+        """The head of a request that is not like the one before it on this connection."""
+        if template is None and self._opening is None and self._has_ended_unnoticed(request):
+            raise Unsent(f"{self.key} closed this kept-alive connection.")
+        if asks_to_close(request):
+            self._must_close = True
+        if template is not None and self._proxy_lines is None:
+            self._template = template
+            self._head_end = head_end(request, template)
+        return request_head(request, self._proxy_lines)
 
     def _has_ended_unnoticed(self, request: Request) -> bool:
         """Whether the peer has closed, and the event loop did not get round to saying so.
@@ -192,7 +210,8 @@ class AsyncioHttp1(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the peer."""
-        if self._request is None:  # bytes that nobody asked for are never the answer to a later request
+        request = self._request
+        if request is None:  # bytes that nobody asked for are never the answer to a later request
             self._close()
             return
         if not self._first_byte:
@@ -208,13 +227,13 @@ class AsyncioHttp1(asyncio.Protocol):
         if self._body is not None:
             self._pass_on(self._body)
         elif reader.is_complete and self._whole:
-            self._deliver_whole(self._request)
+            self._deliver_whole(request)
         elif reader.status and (not self._whole or 300 <= reader.status < 400):
             # The body of a redirect may be endless, and is of little use: its end is not waited for.
-            self._deliver_head(self._request)
+            self._deliver_head(request)
         elif self._phase == "read":
             self._expect_by("read")
-            self._check_total(self._request)
+            self._check_total(request)
 
     def eof_received(self) -> None:
         """The peer has finished sending; the transport closes itself on return."""
@@ -299,14 +318,29 @@ class AsyncioHttp1(asyncio.Protocol):
 
     def _deliver_whole(self, request: Request) -> None:
         reader, future, now = self._reader, self._future, monotonic()
-        pieces = reader.body
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self._is_upgraded(request):
             self._hand_to_user(request, future)
             return
-        response = self._response(request, body, self._timing(now), now)
-        if reader.trailers:
-            response.extensions["trailers"] = reader.trailers
+        pieces = reader.body
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        extensions = (
+            http1_extensions,
+            reader.http_version,
+            reader.reason,
+            self._network_stream,
+            reader.trailers,
+            self._opening,
+            self._started,
+            self._sent,
+            self._first_byte,
+            now,
+            self.number,
+            self._peer,
+        )
+        response = Response.from_wire(reader.status, reader.fields, body, extensions, request)
+        response.is_plain = reader.is_plain
+        response.started = self._started
+        response.ended = now
         self._end_exchange()
         if future is not None and not future.done():
             future.set_result(response)
@@ -316,16 +350,16 @@ class AsyncioHttp1(asyncio.Protocol):
         if self._is_upgraded(request):
             self._hand_to_user(request, future)
             return
-        timing = self._timing(0.0)
+        timing = self._timing()
         body = self._body = StreamedBody(self, timing, self._first_byte)
         self.deadline = total_deadline(request)  # from here on it is the reader of the body who waits
-        response = self._response(request, body, timing, 0.0)
+        response = self._response(request, body, timing)
         self._extensions = response.extensions
         self._pass_on(body)
         if future is not None and not future.done():
             future.set_result(response)
 
-    def _response(self, request: Request, body: bytes | AsyncByteStream, timing: Timing, ended: float) -> Response:
+    def _response(self, request: Request, body: AsyncByteStream, timing: Timing) -> Response:
         reader = self._reader
         extensions = {
             "http_version": reader.http_version.encode("ascii"),
@@ -333,22 +367,15 @@ class AsyncioHttp1(asyncio.Protocol):
             "network_stream": self._network_stream,
             TIMING: timing,
         }
-        response = Response.from_wire(reader.status, reader.headers, body, extensions, request)
+        response = Response.from_wire(reader.status, reader.fields, body, extensions, request)
         response.is_plain = reader.is_plain
         response.started = self._started
-        response.ended = ended
         return response
 
-    def _timing(self, ended: float) -> Timing:
-        first_byte = self._first_byte
-        return Timing(
-            self._opening,
-            self._sent - self._started,
-            max(0.0, first_byte - self._sent),
-            ended - first_byte if ended else 0.0,
-            self.number,
-            self._peer,
-        )
+    def _timing(self) -> Timing:
+        """The phases of an exchange whose body is still to come."""
+        waited = max(0.0, self._first_byte - self._sent)
+        return Timing(self._opening, self._sent - self._started, waited, 0.0, self.number, self._peer)
 
     def _check_size(self, reader: Http1Reader, limit: int) -> None:
         for piece in reader.body[self._counted :]:
@@ -387,7 +414,7 @@ class AsyncioHttp1(asyncio.Protocol):
 
     def _hand_to_user(self, request: Request, future: asyncio.Future[Response] | None) -> None:
         """After 101 or CONNECT the bytes belong to the caller (RFC 9110 §7.8, §9.3.6), until the response is closed."""
-        response = self._response(request, AsyncUpgradedBody(self._stream), self._timing(0.0), 0.0)
+        response = self._response(request, AsyncUpgradedBody(self._stream), self._timing())
         self._request = self._future = None
         self.deadline = NEVER
         self._is_closed = True

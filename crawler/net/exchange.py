@@ -12,7 +12,7 @@ from crawler.net.deadlines import deadline_of, timed_out
 from crawler.net.http2_request import Unprocessed, Unsent
 from crawler.net.logs import logs_wire
 from crawler.net.pool import Pool
-from crawler.net.route import Route, origin_of
+from crawler.net.route import WEBSOCKET, Route, origin_of
 from crawler.net.traced import traced_exchange
 
 MAX_ATTEMPTS = 20  # of one request; a peer that refuses that many refuses for good
@@ -38,12 +38,13 @@ async def exchange(pool: Pool, route: Route, request: Request, whole: bool) -> R
     Source: RFC 9112 §9.3.1 (retrying requests), RFC 9110 §9.2.2 (idempotent methods), RFC 9113 §8.7.
     """
     try:
-        scheme = request.url.origin.scheme
+        key = request.url.origin
     except RelativeURL:
         raise unsupported(request) from None
-    if scheme not in ("http", "https"):
+    if key.scheme not in ("http", "https"):
         raise unsupported(request)
-    key = route.key(origin_of(request))
+    if route.proxy is not None or WEBSOCKET in request.extensions:
+        key = route.key(origin_of(request))
     attempts = 0
     patience = 0.0
     while True:

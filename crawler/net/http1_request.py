@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crawler.errors import RemoteProtocolError
 from crawler.models import Origin, Request
-from crawler.models.headers import ends_connection
+from crawler.models.headers import HeadTemplate, ends_connection
 from crawler.wire import encode_request_head
 
 
@@ -29,6 +29,11 @@ def cut_short(key: Origin) -> RemoteProtocolError:
     )
 
 
+def head_end(request: Request, template: HeadTemplate) -> bytes:
+    """What follows the target in a request that has nothing but the headers of its client."""
+    return b" HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (request.url.origin.netloc, template.lines)
+
+
 def request_head(request: Request, proxy_lines: list[tuple[bytes, bytes]] | None) -> bytes:
     """Encode request line and header fields.
 
@@ -45,13 +50,7 @@ def request_head(request: Request, proxy_lines: list[tuple[bytes, bytes]] | None
     target: bytes = request.extensions.get("target") or url.raw_path
     if proxy_lines is None:
         if template is not None and "target" not in request.extensions:
-            # The common case: all lines but two were encoded once per client.
-            return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (
-                request.method.encode("ascii"),
-                target,
-                url.origin.netloc,
-                template.lines,
-            )
+            return b"%b %b%b" % (request.method.encode("ascii"), target, head_end(request, template))
         return encode_request_head(request.method, target, request.headers.raw)
     if "target" not in request.extensions:
         target = b"%b://%b%b" % (url.raw_scheme, url.origin.netloc, target)

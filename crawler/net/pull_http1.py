@@ -265,7 +265,7 @@ class PullHttp1:
             "network_stream": self._world.face(self._stream),
             TIMING: timing,
         }
-        response = Response.from_wire(reader.status, reader.headers, body, extensions, request)
+        response = Response.from_wire(reader.status, reader.fields, body, extensions, request)
         response.is_plain = reader.is_plain
         response.started = self._started
         return response

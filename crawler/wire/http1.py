@@ -54,6 +54,8 @@ class Http1Reader(Protocol):
         reason: The reason phrase as it came, often empty.
         http_version: `"HTTP/1.1"` or `"HTTP/1.0"`.
         headers: Field lines in order and in their own case, white space around values removed; a new list per response.
+        fields: The same list; or, while nobody has asked for `headers`, perhaps the checked lines it is to be made of
+            (`models.headers.split_lines`), which spares most responses 1.4 µs.
         body: Pieces of the body (transfer coding undone) since the owner last took them; the owner may clear or
             replace the list.
         is_complete: Whether the message has ended.
@@ -68,13 +70,17 @@ class Http1Reader(Protocol):
     status: int
     reason: bytes
     http_version: str
-    headers: list[tuple[bytes, bytes]]
+    fields: list[tuple[bytes, bytes]] | bytes
     body: list[bytes]
     is_complete: bool
     can_reuse: bool
     trailers: list[tuple[bytes, bytes]]
     is_plain: bool
     leftover: bytes
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """See above."""
 
     def expect(self, method: str) -> None:
         """Begin the next response cycle.

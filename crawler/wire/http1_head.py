@@ -24,6 +24,7 @@ import re
 from typing import Final
 
 from crawler.errors import RemoteProtocolError
+from crawler.models.headers import split_lines
 from crawler.wire.http1 import Http1Limits
 
 Fields = list[tuple[bytes, bytes]]
@@ -146,7 +147,7 @@ def read_head(found: re.Match[bytes], limits: Http1Limits) -> Head:
     if found.end() > limits.line_bytes:
         _check_lines(found[0], limits)
     minor, status, reason, lines = found.groups()
-    fields = _split(lines)
+    fields = split_lines(lines)
     if len(fields) > limits.fields:
         raise too_many_fields(limits)
     return Head(int(minor), int(status), reason or b"", fields)
@@ -164,12 +165,7 @@ def parse_trailers(raw: bytes) -> Fields:
     found = _match_fields(raw)
     if found is None:
         raise _field_complaint(raw, 0, "trailer")
-    return _split(found[1])
-
-
-def _split(lines: bytes) -> Fields:
-    parts = [line.partition(b":") for line in lines.split(b"\r\n")[:-1]]
-    return [(name, value.lstrip(b"\t ")) for name, _, value in parts]
+    return split_lines(found[1])
 
 
 def _canonical(raw: bytes) -> bytes:

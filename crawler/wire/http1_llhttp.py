@@ -12,13 +12,22 @@ itself refuses a repeated `Content-Length`, and one beside `Transfer-Encoding`; 
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import httptools
 
+from crawler.models.headers import split_lines
 from crawler.wire.http1 import LIMITS, Http1Limits
-from crawler.wire.http1_head import Fields, Head, match_head
+from crawler.wire.http1_head import Head, match_head
 from crawler.wire.http1_machine import HEAD, IDLE, SPENT, Http1Machine
+
+# What the fast way must know of the fields, in one search: 0.5 µs, where a look for each word takes 0.2 to 0.4 µs.
+_telling: Final = re.compile(
+    rb"\n(content-(?:length:|encoding)|set-cookie|transfer-encoding|connection:[^\r]*+|proxy-connection)"
+).findall
+_LENGTH: Final = b"content-length:"
+_HARMLESS: Final = frozenset({_LENGTH, b"connection: keep-alive"})
 
 # Status by its digits, for those whose answer to an ordinary method has a body.
 _WITH_BODY: Final = {b"%d" % status: status for status in range(200, 1000) if status not in (204, 304)}
@@ -27,15 +36,11 @@ _WITH_BODY: Final = {b"%d" % status: status for status in range(200, 1000) if st
 class _Sink:
     """What the C parser calls. Apart from the reader, so that a dropped reader is freed without the collector."""
 
-    __slots__ = ("body", "fields", "has_ended")
+    __slots__ = ("body", "has_ended")
 
     def __init__(self) -> None:
-        self.fields: Fields = []
         self.body: list[bytes] = []
         self.has_ended = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name, value))
 
     def on_body(self, data: bytes) -> None:
         self.body.append(data)
@@ -47,12 +52,14 @@ class _Sink:
 class Http1Reader(Http1Machine):
     """Reads the responses of one connection; see `http1.Http1Reader`."""
 
-    __slots__ = ("_parser", "_sink")
+    __slots__ = ("_most_bytes", "_parser", "_sink")
 
     def __init__(self, limits: Http1Limits = LIMITS) -> None:
         super().__init__(limits)
         self._sink = _Sink()
         self._parser = httptools.HttpResponseParser(self._sink)
+        # A longer head might pass a limit, and is left to the machine: the shortest field line has four bytes.
+        self._most_bytes = min(limits.line_bytes, 4 * limits.fields)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes; see `http1.Http1Reader`."""
@@ -62,7 +69,7 @@ class Http1Reader(Http1Machine):
     def _feed_whole(self, data: bytes) -> bool:
         """Read a response that `data` is the whole of; False, and nothing changed, if it is not.
 
-        3 µs with 8 fields and `expect()`, of which llhttp takes 1.4 and the grammar 0.8.
+        2.6 µs with 8 fields and `expect()`: the grammar takes 0.8, llhttp 0.6 (1.5 if it called us for each field).
         """
         found = match_head(data)
         if found is None:
@@ -71,34 +78,36 @@ class Http1Reader(Http1Machine):
         minor, digits, reason, lines = found.groups()
         status = _WITH_BODY.get(digits)
         end = found.end()
-        if status is None or minor != b"1" or end == len(data) or end > self._limits.line_bytes:
+        if status is None or minor != b"1" or end == len(data) or end > self._most_bytes:
             return False
-        lines = lines.lower()
+        telling = _telling(data[found.start(4) - 1 : end].lower())
         method = self._method
-        if method == "HEAD" or method == "CONNECT" or b"content-length:" not in lines:
+        if method == "HEAD" or method == "CONNECT" or _LENGTH not in telling:
             return False
-        sink, parser = self._sink, self._parser
-        sink.fields = fields = self.headers
+        is_usual = _HARMLESS.issuperset(telling)
+        if not is_usual and b"transfer-encoding" in telling:
+            return False
+        sink = self._sink
         sink.body = body = self.body
         sink.has_ended = False
         try:
-            parser.feed_data(data)
+            self._parser.feed_data(data)
             is_whole = sink.has_ended and end + (len(body[0]) if body else 0) == len(data)
         except httptools.HttpParserError:
             is_whole = False
-        if not is_whole or len(fields) > self._limits.fields:
+        if not is_whole:
             self._parser = httptools.HttpResponseParser(sink)
-            self.headers = []
             self.body = []
             return False
         self._found = None
         self.status = status
         self.reason = reason or b""
         self.http_version = "HTTP/1.1"
+        self.fields = lines
         self.is_complete = True
-        self.is_plain = b"content-encoding:" not in lines and b"set-cookie" not in lines
-        # llhttp's own answer is gone once the message is complete. Most heads lack the word: 0.1 µs to know.
-        if b"close" in lines and not Head(1, status, b"", fields).keep_alive:
+        self.is_plain = is_usual or not (b"content-encoding" in telling or b"set-cookie" in telling)
+        # llhttp's own answer is gone once the message is complete.
+        if not is_usual and not Head(1, status, b"", split_lines(lines)).keep_alive:
             self._state = SPENT
         else:
             self.can_reuse = True

@@ -18,6 +18,7 @@ import enum
 import re
 
 from crawler.errors import LocalProtocolError, RemoteProtocolError
+from crawler.models.headers import split_lines
 from crawler.wire.http1 import LIMITS, Http1Limits
 from crawler.wire.http1_chunked import ChunkedDecoder
 from crawler.wire.http1_head import Fields, Head, LineCollector, check_beginning, match_head, parse_head, read_head
@@ -55,7 +56,7 @@ class Http1Machine:
         "_state",
         "body",
         "can_reuse",
-        "headers",
+        "fields",
         "http_version",
         "is_complete",
         "is_plain",
@@ -78,13 +79,20 @@ class Http1Machine:
         self.status = 0
         self.reason = b""
         self.http_version = "HTTP/1.1"
-        self.headers: Fields = []
+        self.fields: Fields | bytes = []
         self.body: list[bytes] = []
         self.is_complete = False
         self.can_reuse = False
         self.is_plain = False
         self.trailers: Fields = []
         self.leftover = b""
+
+    @property
+    def headers(self) -> Fields:
+        """See `http1.Http1Reader`."""
+        if isinstance(self.fields, bytes):
+            self.fields = split_lines(self.fields)
+        return self.fields
 
     def expect(self, method: str) -> None:
         """Begin the next response cycle; see `http1.Http1Reader`."""
@@ -94,7 +102,7 @@ class Http1Machine:
         self._method = method
         self._informational = 0
         self.status = 0
-        self.headers = []
+        self.fields = []
         self.body = []
         self.is_complete = False
         self.can_reuse = False
@@ -187,7 +195,7 @@ class Http1Machine:
         self.status = status = head.status
         self.reason = head.reason
         self.http_version = "HTTP/1.1" if head.minor else "HTTP/1.0"
-        self.headers = head.fields
+        self.fields = head.fields
         self._keep_alive = head.keep_alive
         if status == 101 or (self._method == "CONNECT" and 200 <= status < 300):
             self.is_complete = True

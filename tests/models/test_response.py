@@ -376,3 +376,23 @@ def test_pickle_of_an_unread_response_is_closed() -> None:
         copy.read()
     with pytest.raises(StreamClosed):
         asyncio.run(copy.aread())
+
+
+def test_field_lines_and_extensions_are_made_when_somebody_looks() -> None:
+    """A transport may give checked lines and a function with its arguments; what they make is made once."""
+    made: list[str] = []
+
+    def extensions(word: str) -> dict[str, object]:
+        made.append(word)
+        return {"reason_phrase": word.encode()}
+
+    response = Response.from_wire(200, b"X-A: 1\r\nx-a:2\r\n", b"body", (extensions, "Fine"), REQUEST)
+
+    assert not made
+    assert response.raw_headers == [(b"X-A", b"1"), (b"x-a", b"2")]
+    assert response.headers["x-a"] == "1, 2"
+    response.extensions["more"] = 1
+    assert response.reason_phrase == "Fine"
+    assert response.extensions == {"reason_phrase": b"Fine", "more": 1}
+    assert made == ["Fine"]
+    assert pickle.loads(pickle.dumps(response)).headers == response.headers

@@ -94,3 +94,56 @@ def test_states_are_all_named() -> None:
     names = ("IDLE", "HEAD", "LENGTH", "CHUNKED", "TO_CLOSE", "TUNNEL", "SPENT", "DEAD")
 
     assert [getattr(http1_machine, name) for name in names] == list(http1_machine.State)
+
+
+@pytest.mark.parametrize("name", ["Set-Cookie", "set-cookie", "CONTENT-ENCODING"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_telling_fields_are_found_wherever_they_stand(name: str, is_first: bool) -> None:
+    """A head with a cookie or a coding is not plain, be that field the first or the last, in any case."""
+    telling = f"{name}: x\r\n".encode()
+    length = b"Content-Length: 5\r\n"
+    lines = telling + length if is_first else length + telling
+    reader = CountingReader()
+    read(reader, b"HTTP/1.1 200 OK\r\n" + lines + b"\r\nhello")
+
+    assert reader.whole == 1
+    assert not reader.is_plain
+
+
+def test_names_that_only_end_like_telling_ones_are_plain() -> None:
+    """`X-Set-Cookie` is a field like any other."""
+    reader = CountingReader()
+    read(reader, b"HTTP/1.1 200 OK\r\nX-Set-Cookie: a\r\nContent-Length: 5\r\n\r\nhello")
+
+    assert reader.whole == 1
+    assert reader.is_plain
+
+
+def test_fields_are_split_when_somebody_looks() -> None:
+    """The fast way keeps the checked lines, and the fields of one response stay its own."""
+    reader = CountingReader()
+    read(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Empty:\r\nETag:\t w\r\n\r\nhello")
+    lines = reader.fields
+
+    assert lines == b"Content-Length: 5\r\nX-Empty:\r\nETag:\t w\r\n"
+    assert reader.headers == [(b"Content-Length", b"5"), (b"X-Empty", b""), (b"ETag", b"w")]
+    assert reader.headers is reader.headers
+
+
+def test_closing_is_seen_in_any_case() -> None:
+    """`Connection: Close` ends the reuse of a connection whose response was read whole."""
+    reader = CountingReader()
+    read(reader, b"HTTP/1.1 200 OK\r\nCONNECTION: x, Close\r\nContent-Length: 5\r\n\r\nhello")
+
+    assert reader.whole == 1
+    assert not reader.can_reuse
+
+
+def test_long_heads_go_the_common_way() -> None:
+    """A head that could hold more fields than allowed is counted by the machine."""
+    reader = CountingReader()
+    filler = b"X-Filler: %b\r\n" % (b"x" * 8192)
+    read(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + filler + b"\r\nhello")
+
+    assert reader.whole == 0
+    assert len(reader.headers) == 2
