@@ -27,6 +27,7 @@ from crawler.net.timing import ConnectTiming
 from crawler.net.trace import Trace
 
 MAX_RETRY_WAIT_S = 60.0
+MAX_OFFERS = 10  # see `Opening.run`
 
 
 class Dialer(Protocol):
@@ -66,21 +67,37 @@ class Opening:
         self.deadline = None if at == NEVER else at
         self.trace = Trace(request)
         self.timing = ConnectTiming()
-        self.protocol = "http/1.1" if route.speaks_http1(origin) else "h2"
+        self.protocol: str
         self.stream: Stream | None = None
 
     async def run(self, sni: str | None) -> Opening:
-        """Do all steps; the half-open connection is dropped if one fails or is cancelled."""
+        """Do all steps; the half-open connection is dropped if one fails or is cancelled.
+
+        Which protocols TLS offers is set on the context. Where that is the user's, WebSockets and HTTP/2 share it, and
+        connections that begin at the same time may find the other's offer: then all is done once more.
+        """
+        for _ in range(MAX_OFFERS):
+            if await self._attempt(sni):
+                return self
+        raise ConnectError(f"{self.origin} chose {self.protocol!r}, which was not offered.", kind="tls_protocol")
+
+    async def _attempt(self, sni: str | None) -> bool:
+        self.protocol = "http/1.1" if self.route.speaks_http1(self.origin) else "h2"
         try:
             await self._reach_server()
-            if self.origin.scheme in ("https", "wss"):
-                context = self.route.ssl_context(self.origin)
-                await self._start_tls(context, sni or self.origin.host, negotiate=True)
+            if self.origin.scheme not in ("https", "wss"):
+                return True
+            context = self.route.ssl_context(self.origin)
+            await self._start_tls(context, sni or self.origin.host, negotiate=True)
+            if self.protocol in self.route.alpn(self.origin):
+                return True
         except BaseException:
             if self.stream is not None:
                 self.stream.abort()
             raise
-        return self
+        assert self.stream is not None
+        self.stream.abort()
+        return False
 
     async def _reach_server(self) -> None:
         proxy = self.route.proxy

@@ -438,6 +438,27 @@ async def test_tls_never_offers_http2(face: Face, tls_bed: Testbed) -> None:
                 assert await ws.receive_bytes() == bytes(60_000)
 
 
+async def test_both_protocols_at_once_over_one_context(face: Face, tls_bed: Testbed) -> None:
+    """Which protocols TLS offers is set on the user's context; who begins at the same time must not get the other's."""
+    trusted = ssl.create_default_context(cadata=tls_bed.ca_pem)
+
+    async def talk(client: FaceClient) -> str:
+        async with websocket(face, client, tls_bed.tls_url.replace("http", "ws") + "/ws/echo") as ws:
+            await ws.send_text("hello")
+            answer: str = await ws.receive_text()
+            return answer
+
+    async def get() -> str:
+        async with face.client(http2=True, verify=trusted) as other:
+            return (await other.get(tls_bed.tls_url + "/get")).http_version
+
+    async with face.client(http2=True, verify=trusted) as client:
+        answers = await face.gather(*(work for _ in range(6) for work in (talk(client), get())))
+
+    assert answers[::2] == ["hello"] * 6
+    assert set(answers[1::2]) <= {"HTTP/2", "HTTP/1.1"}
+
+
 async def test_a_client_of_http2_alone_opens_websockets_too(face: Face, bed: Testbed) -> None:
     """As a WebSocket begins with nothing but HTTP/1.1."""
     async with face.client(http1=False, http2=True) as client, websocket(face, client, bed.url + "/ws/echo") as ws:
