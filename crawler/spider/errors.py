@@ -43,10 +43,10 @@ class RobotsUnavailable(Exception):
     kind: ClassVar[str] = "robots_unavailable"
 
 
-class OutOfScope(Exception):
-    """A redirect leads out of what the crawl is about."""
+class RedirectLoop(Exception):
+    """A page redirects to itself."""
 
-    kind: ClassVar[str] = "out_of_scope"
+    kind: ClassVar[str] = "redirect_loop"
 
 
 class BadExpression(ValueError):

@@ -23,6 +23,9 @@ from crawler.models.public_suffixes import is_public_suffix
 from crawler.spider.patterns import url_pattern
 
 Preset = Literal["page", "prefix", "host", "domain", "any"]
+MAX_ORIGINS: Final = 10_000
+"""Origins of which it is remembered whether they belong."""
+
 PRESETS: Final[tuple[str, ...]] = get_args(Preset)
 
 
@@ -52,6 +55,7 @@ class Scope:
         self._hosts: set[str] = set()
         self._domains: set[str] = set()
         self._prefixes: set[tuple[str, str]] = set()
+        self._origins: dict[str, bool] = {}
         for seed in seeds:
             self.add_seed(seed)
 
@@ -62,6 +66,7 @@ class Scope:
             host = _host(parsed)
         except (InvalidURL, ValueError):
             return  # it will have a failed record
+        self._origins.clear()
         self._seeds.add(url)
         self._hosts.add(host)
         self._domains.add(registrable_domain(parsed.origin.host))
@@ -90,14 +95,22 @@ class Scope:
             return True
         if self.preset == "page":
             return False
-        parsed = URL(url)
-        if self.preset == "domain":
-            return registrable_domain(parsed.origin.host) in self._domains
-        host = _host(parsed)
-        if self.preset == "host":
-            return host in self._hosts
-        path = parsed.raw_path.decode("ascii")
-        return any(host == seed and path.startswith(folder) for seed, folder in self._prefixes)
+        if self.preset == "prefix":
+            parsed = URL(url)
+            host, path = _host(parsed), parsed.raw_path.decode("ascii")
+            return any(host == seed and path.startswith(folder) for seed, folder in self._prefixes)
+        prefix = url[: url.find("/", 8)]  # scheme and authority: a crawl has few, and links without end
+        known = self._origins.get(prefix)
+        if known is None:
+            parsed = URL(url)
+            if self.preset == "domain":
+                known = registrable_domain(parsed.origin.host) in self._domains
+            else:
+                known = _host(parsed) in self._hosts
+            if len(self._origins) >= MAX_ORIGINS:
+                self._origins.clear()
+            self._origins[prefix] = known
+        return known
 
 
 def _host(url: URL) -> str:
