@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable
 from time import monotonic
 from typing import Any, Final, cast
@@ -327,7 +330,7 @@ class AsyncioDialer:
         except OSError as exc:
             raise connect_error(exc, host, address.port) from exc
         try:
-            await self._loop.sock_connect(sock, address.sockaddr)
+            await _connected(self._loop, sock, address.sockaddr)
         except (OSError, OverflowError) as exc:
             sock.close()
             raise connect_error(exc, host, address.port) from exc
@@ -344,6 +347,33 @@ class AsyncioDialer:
             sock.close()
             raise
         return stream
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, sock: socket.socket, sockaddr: Any) -> None:
+    """Connect `sock`, which does not block, to an IP address; `OSError` says why not.
+
+    Not by uvloop's `sock_connect`: that asks the resolver even for an address, in one of the 4 threads that libuv has
+    for the whole process. A few look-ups of anybody's that hang there held up every connection until it timed out.
+    """
+    if sys.platform == "win32":  # the proactor has no writers; it asks nobody
+        await loop.sock_connect(sock, sockaddr)
+        return
+    code = sock.connect_ex(sockaddr)
+    if code == errno.EINPROGRESS:
+        is_ready: asyncio.Future[None] = loop.create_future()
+        loop.add_writer(sock, _settle, is_ready)
+        try:
+            await is_ready
+        finally:
+            loop.remove_writer(sock)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _close_late_winner(task: asyncio.Task[socket.socket]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import resource
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 import crawler
 from crawler.testbed import RawServer
@@ -151,6 +153,21 @@ def swallowing(host: str, port: int) -> Iterator[None]:
         yield
         for filler in fillers:
             filler.close()
+
+
+def test_connecting_asks_no_thread_of_the_event_loop() -> None:
+    """uvloop's own way to connect asks the resolver even for an IP address, in threads that others may hold up."""
+
+    class Unresolving(uvloop.Loop):
+        async def getaddrinfo(self, *args: Any, **options: Any) -> Any:
+            await asyncio.get_running_loop().create_future()  # for ever
+
+    async def get(url: str) -> str:
+        async with crawler.AsyncClient(timeout=PATIENCE_S) as client:
+            return (await client.get(url)).text
+
+    with RawServer(OK) as server, asyncio.Runner(loop_factory=Unresolving) as runner:
+        assert runner.run(get(server.url)) == "ok"
 
 
 async def test_all_addresses_refuse(face: Face, names: Names) -> None:
