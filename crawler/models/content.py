@@ -400,22 +400,22 @@ def dump_json(value: Any) -> bytes:
     return dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
 
 
-# A float as `marshal` writes it: "g", with or without the bit that says it may be referred to, and eight bytes, the
-# last two of which tell NaN and infinity (IEEE 754).
-_NO_NUMBER: Final = re.compile(rb"[g\xe7].{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
+# A float as `pickle` writes it: "G" and eight bytes, the first two of which tell NaN and infinity (IEEE 754).
+_NO_NUMBER: Final = re.compile(rb"G[\x7f\xff][\xf0-\xff]")
 
 
 def _has_finite_floats(value: Any) -> bool:
     """Whether no float in `value` is NaN or infinite; False also where that is not certain.
 
-    Looks at the value as `marshal` writes it: 38 µs for 16 KiB of JSON, for which the standard library's encoder takes
-    210 and orjson, without that look, 18.
+    Looks at the value as `pickle` writes it: 45 µs for 16 KiB of JSON, for which the standard library's encoder takes
+    210 and orjson, without that look, 18. (`marshal` and a search: 70 to 118. Reading back what orjson wrote: 95. A
+    walk in Python: 107.)
     """
-    import marshal
+    import pickle
 
     try:
-        return _NO_NUMBER.search(marshal.dumps(value, 4)) is None
-    except ValueError:  # a kind that only orjson knows
+        return _NO_NUMBER.search(pickle.dumps(value, 5)) is None
+    except Exception:  # a kind that only orjson knows; what it raises is its own affair
         return False
 
 
