@@ -64,7 +64,7 @@ def request(
 ) -> None:
     """Send one request and show what comes back.
 
-    Exit code 0 on success, 1 on an error status (4xx, 5xx) or if no response came.
+    Exit code 0 on success (2xx), 1 on any other status, as with HTTPX's own command, or if no response came.
     """
     from crawler import URL, Client, Cookies, HTTPError, InvalidURL
 
@@ -95,7 +95,7 @@ def request(
             _show(response, download, verbose)
     except (HTTPError, InvalidURL) as error:
         raise CommandError(f"{type(error).__name__}: {one_line(str(error), 500)}", Exit.FAILURES) from error
-    if response.is_error:
+    if not response.is_success:
         raise typer.Exit(Exit.FAILURES)
 
 

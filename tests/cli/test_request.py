@@ -82,7 +82,9 @@ def test_an_error_status_is_exit_code_1(bed: Testbed) -> None:
 
 def test_redirects_are_followed_if_asked(bed: Testbed) -> None:
     """Without the option the redirect itself is the answer; with it each hop's head is shown."""
-    assert _request(f"{bed.url}/redirect/1").stdout.startswith("HTTP/1.1 302")
+    unfollowed = _request(f"{bed.url}/redirect/1")
+    assert unfollowed.stdout.startswith("HTTP/1.1 302")
+    assert unfollowed.exit_code == 1
 
     result = _request(f"{bed.url}/redirect/1", "--follow-redirects")
     assert result.exit_code == 0

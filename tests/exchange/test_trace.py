@@ -10,6 +10,7 @@ import crawler
 from crawler.testbed.raw import Do, RawServer
 from tests.exchange.test_tls import serve
 from tests.peers.certificates import Authority
+from tests.peers.http2 import http2_server
 from tests.peers.listener import Listener
 from tests.peers.worlds import Face
 
@@ -108,6 +109,21 @@ async def test_tls_and_refused_connections(face: Face, authority: Authority) -> 
     assert secure.info["connection.start_tls.started"]["server_hostname"] == "localhost"
     assert refused.names == ["connection.connect_tcp.started", "connection.connect_tcp.failed"]
     assert refused.info["connection.connect_tcp.failed"]["exception"] is caught.value
+
+
+async def test_http2_has_names_of_its_own(face: Face) -> None:
+    """The steps of an exchange begin with `http2.`; the response tells its stream, and has no words of its own."""
+    with http2_server(lambda peer: peer.serve()) as server:
+        async with face.client(http1=False, http2=True) as client:
+            listening = Listening(face)
+            first = await client.get(server.url, **listening.options)
+            second = await client.get(server.url)
+
+    assert listening.names == told("connection.connect_tcp", *(f"http2.{name}" for name in (*EXCHANGE, *BODY)))
+    assert [response.extensions["stream_id"] for response in (first, second)] == [1, 3]
+    assert first.extensions["http_version"] == b"HTTP/2"
+    assert "reason_phrase" not in first.extensions
+    assert (first.http_version, first.reason_phrase) == ("HTTP/2", "OK")
 
 
 async def test_what_the_callback_raises_is_passed_on(face: Face) -> None:
