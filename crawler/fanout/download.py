@@ -38,6 +38,7 @@ from crawler.fanout.plan import BodyPolicy, Item
 from crawler.fanout.record import mask
 from crawler.fanout.resume import (
     Answer,
+    ChangedDuringResume,
     PartNote,
     RangeMismatch,
     advance,
@@ -47,6 +48,7 @@ from crawler.fanout.resume import (
     plan_resume,
     range_headers,
 )
+from crawler.fanout.segments import Release, SegmentRefused, Segments, cut, spans_of, unfinished
 from crawler.fanout.threads import Threads
 from crawler.fanout.writer import PartWriter
 
@@ -91,6 +93,7 @@ class Workshop:
     bandwidth: Bandwidth
     clock: Callable[[], float]
     build: Build
+    take_slot: Callable[[Result], Release | None]
 
 
 class Downloads:
@@ -122,8 +125,13 @@ class Downloads:
         with translated((result.url,)):
             try:
                 return await transfer.run(send)
-            except SyncError:
+            except SegmentRefused as error:
+                result.response = error.response
+                result.path = None
+                return False
+            except (SyncError, RangeMismatch, ChangedDuringResume):
                 transfer.spoil()
+                result.path = None
                 raise
             except BaseException:
                 result.path = None  # there is no file of that name
@@ -198,6 +206,8 @@ class Transfer:
         self._expected = self._expect(sums)
         self._digests = self._new_digests()
         self._response: Response | None = None
+        self._spans: PartNote | None = None  # of a part that was begun in segments
+        self._send: Send | None = None
 
     def _expect(self, sums: Sums | None) -> tuple[Checksum, ...]:
         """What the file must come to, by its row or else by the job's list."""
@@ -215,6 +225,7 @@ class Transfer:
     async def run(self, send: Send) -> bool:
         """Do it; see `Downloads.fetch`."""
         result, shop = self._result, self._shop
+        self._send = send
         result.request = shop.build(self._item)  # also where none is sent: it gives the record its URL
         found = await self._look()
         headers: Headers = ()
@@ -227,6 +238,9 @@ class Transfer:
         if start is not None:
             assert self._note is not None
             headers = range_headers(self._note, start)
+        elif self._spans is not None:
+            first = next(span for span in self._spans.spans if span.at < span.end)
+            headers = range_headers(self._spans, first.at, first.end)
         if headers:
             result.request = shop.build(replace(self._item, headers=(*self._item.headers, *headers)))
         response = result.response = self._response = await send(result.request)
@@ -237,13 +251,14 @@ class Transfer:
                 return True
             result.path = None  # a condition of the job's own held: there is no body
             return False
-        if status >= 400 and (start is None or status != 416):
-            self._is_kept = start is not None
+        if status >= 400 and (not self._is_kept or status != 416):
             result.path = None
             await self._drop_body()
             return False
         if found is not None and self._is_same(found):
             await self._keep_found(found)
+            return True
+        if self._spans is not None and await self._go_on_in_segments(self._spans):
             return True
         if start is None:
             if status == 206:
@@ -251,6 +266,20 @@ class Transfer:
             await self._receive(self._begin_note(), 0)
         else:
             await self._go_on(start)
+        return True
+
+    async def _go_on_in_segments(self, note: PartNote) -> bool:
+        """Go on with every span; false if the whole file came instead."""
+        response = self._response
+        assert response is not None
+        todo = [span for span in note.spans if span.at < span.end]
+        if judge(note, todo[0].at, response.status_code, response.headers, todo[0].end) is not Answer.GO_ON:
+            return False
+        if _coding(response) is not None:
+            raise RangeMismatch("the rest of the file came with a content coding")
+        self._result.resumed_from = sum(span.at - span.start for span in note.spans)
+        slots = self._take_slots(min(len(todo), self._policy.segments) - 1)
+        await self._in_segments(note, slots, self._expected)
         return True
 
     async def _go_on(self, start: int) -> None:
@@ -379,6 +408,8 @@ class Transfer:
             return None
         start = plan_resume(note, fingerprint_text(self._lease.fp), part.length, boot_name())
         if start is None:
+            self._spans = unfinished(note, fingerprint_text(self._lease.fp), part.length, boot_name())
+            self._is_kept = self._spans is not None
             return None
         try:
             if note.sha256 is not None and note.synced <= start:
@@ -422,6 +453,14 @@ class Transfer:
             data = response.content if self._shop.body.decode else b"".join(response.stream)  # type: ignore[arg-type]
             self._shop_count(len(data), start)
             await self._take_whole(note, start, data, expected)
+            return
+        n = cut(note, response.headers, self._policy.segments, self._policy.segment_min_size) if start == 0 else 1
+        if response.status_code == 200 and (slots := self._take_slots(n - 1)):
+            assert note.total is not None
+            note = advance(note, spans=spans_of(note.total, len(slots) + 1))
+            await self._insist(lambda: self._make_part(note, None))
+            self._is_kept = True
+            await self._in_segments(note, slots, expected)
             return
         held = await self._stream(response, note, start)
         if self._writer is None:
@@ -478,6 +517,47 @@ class Transfer:
                 if writer.waited != waited:
                     watch.excuse(writer.waited - waited)
         return held[0] if len(held) == 1 else b"".join(held)
+
+    def _take_slots(self, n: int) -> list[Release]:
+        """Take up to `n` slots for more requests to this host."""
+        slots: list[Release] = []
+        while len(slots) < n and (release := self._shop.take_slot(self._result)) is not None:
+            slots.append(release)
+        return slots
+
+    async def _in_segments(self, note: PartNote, slots: list[Release], expected: tuple[Checksum, ...]) -> None:
+        """Fetch all spans of a part, the first with the response at hand; then as for any other file."""
+        shop, part, result = self._shop, self._part, self._result
+        assert part is not None
+        assert note.total is not None
+        assert self._response is not None
+        result.bytes = sum(span.at - span.start for span in note.spans)
+        with SpeedWatch(self._policy.min_speed, self._policy.min_speed_for, shop.clock) as watch:
+            segments = Segments(
+                note, part, self._ask, self._span_writer, shop.threads, shop.bandwidth, watch, self._count_span
+            )
+            try:
+                await segments.run(self._response, slots)
+            finally:
+                more = sum(response.num_bytes_downloaded for response in segments.responses)
+                result.attempt_bytes_wire += more
+                result.bytes_wire += more
+        self._digests = self._new_digests(expected)
+        await self._read(part.fd, self._digests, 0, note.total)
+        await self._finish(note.total, expected)
+
+    async def _ask(self, note: PartNote, start: int, end: int) -> Response:
+        assert self._send is not None
+        headers = range_headers(note, start, end)
+        return await self._send(self._shop.build(replace(self._item, headers=(*self._item.headers, *headers))))
+
+    def _span_writer(self, start: int) -> PartWriter:
+        shop = self._shop
+        assert self._part is not None
+        return PartWriter(self._part, PartNote(""), start, None, shop.threads, shop.guard, fsync=shop.body.fsync)
+
+    def _count_span(self, size: int) -> None:
+        self._result.bytes += size
 
     def _shop_count(self, size: int, before: int) -> None:
         """Count bytes that came, behind those that were there."""

@@ -21,6 +21,8 @@ from crawler.fanout.files import BodyFiles, Claim
 from crawler.fanout.paths import Folder
 from crawler.fanout.plan import Plan
 from crawler.fanout.record import mask
+from crawler.fanout.result import Result
+from crawler.fanout.segments import Release
 from crawler.fanout.threads import Threads
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def open_downloads(
     clock: Callable[[], float],
     build: Build,
     stats: Stats,
+    take_slot: Callable[[Result], Release | None],
 ) -> Downloads:
     """Put the downloads of a run together; `close` them.
 
@@ -66,6 +69,7 @@ def open_downloads(
         bandwidth=bandwidth,
         clock=clock,
         build=build,
+        take_slot=take_slot,
     )
     source = policy.checksums_from
     if source is None:

@@ -233,5 +233,5 @@ def _count_wire(result: Result, response: Response) -> None:
     received = response.num_bytes_downloaded
     if response.request is not result.request:  # asking for `history` makes a list, and most have none
         received += sum(hop.num_bytes_downloaded for hop in response.history)
-    result.attempt_bytes_wire = received
+    result.attempt_bytes_wire += received  # besides those of the segments of a download
     result.bytes_wire += received

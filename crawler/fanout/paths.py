@@ -169,7 +169,7 @@ class Folder:
             FileExists: The final name is taken by something that is not ours to replace.
         """
         check_replaceable(parent, name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
             os.unlink(name + PART_SUFFIX, dir_fd=parent)  # of a link this removes the link, never its target
         try:

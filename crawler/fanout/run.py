@@ -319,9 +319,26 @@ class Run:
                 clock,
                 lambda item: build_request(client, item),
                 self.stats,
+                lambda result: self._take_slot(result, clock),
             )
         except OSError as error:
             raise output_error(str(plan.body.directory), error) from error
+
+    def _take_slot(self, result: Result, clock: Callable[[], float]) -> Callable[[], None] | None:
+        """Take one more slot and turn of a request's host, for another segment of it; `None` if there is none now."""
+        engine, turns, host = self._engine, self._turns, result.host
+        assert engine is not None
+        if not engine.borrow():
+            return None
+        if not turns.start_another(host, clock()):
+            engine.give_back()
+            return None
+
+        def release() -> None:
+            turns.cancel(host, clock())
+            engine.give_back()
+
+        return release
 
     async def _keep_committing(self, ledger: Ledger) -> None:
         try:

@@ -199,6 +199,17 @@ class Turns:
         self.hungry.append(host)
         self.on_hungry()
 
+    def start_another(self, key: str, now: float) -> bool:
+        """Start one more request for what is under way already, if its host may be asked now and nobody waits."""
+        host = self._hosts.get(key)
+        if host is None or host.queue or host.clock.ready_at() > now or self._bucket.next_allowed > now:
+            return False
+        host.clock.start(now, self._rng)
+        self._bucket.start(now, self._rng)
+        if self._interval is not None:
+            self.space(key, now)
+        return True
+
     def note_more(self, key: str, now: float) -> None:
         """Note that the frontier passed over a request of this host, so that it is asked for later."""
         host = self._host(key, now)

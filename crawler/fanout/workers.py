@@ -92,6 +92,7 @@ class Engine:
         self._sequence = 0
         self._workers = 0
         self._busy = 0
+        self._borrowed = 0
         self._is_stopping = False
         self._is_paused = False
         self._is_over = False
@@ -149,6 +150,18 @@ class Engine:
             self._error = error
         self.cancel()
 
+    def borrow(self) -> bool:
+        """Take a slot for another request of an attempt under way, if one is free; `give_back` returns it."""
+        if self._busy + self._borrowed >= self._concurrency:
+            return False
+        self._borrowed += 1
+        return True
+
+    def give_back(self) -> None:
+        """Return a slot that was borrowed."""
+        self._borrowed -= 1
+        self.wake()
+
     def wake(self) -> None:
         """Have one resting worker look for work."""
         if self._resting:
@@ -203,7 +216,7 @@ class Engine:
             self._busy -= 1
 
     def _take(self) -> Result | None:
-        if self._is_paused:
+        if self._is_paused or self._busy + self._borrowed >= self._concurrency:
             return None
         if self._due:
             return self._due.popleft()

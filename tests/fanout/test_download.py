@@ -15,52 +15,11 @@ from typing import Any
 import anyio
 import pytest
 
-from crawler.fanout import BodyPolicy, Item, Outcome, Output, Plan, RetryPolicy, Run, StopLimits
-from crawler.fanout.download_policy import DownloadPolicy
-from crawler.fanout.plan import CircuitPolicy, Politeness
+from crawler.fanout import BodyPolicy, Item, Plan, RetryPolicy, Run
 from crawler.testbed.raw import RawConnection, RawServer
+from tests.peers.downloads import DATA, ETAG, ONCE, SHA256, download, files, head, plan_of
 
 pytestmark = pytest.mark.anyio
-
-DATA = bytes(range(256)) * 8192  # 2 MiB, twice the memory limit
-SHA256 = hashlib.sha256(DATA).hexdigest()
-ETAG = 'ETag: "v1"'
-ONCE = frozenset({"range_mismatch", "changed_during_resume", "checksum_mismatch", "size_mismatch"})
-
-
-def plan_of(folder: Path, body: dict[str, Any] | None = None, **policy: Any) -> Plan:
-    """A durable plan of downloads."""
-    retry = policy.pop("retry", RetryPolicy(attempts=4, base=0.001, max_backoff=0.002, once=ONCE, budget=None))
-    stop = policy.pop("stop", StopLimits())
-    return Plan(
-        "files",
-        outputs=(Output(folder / "out.jsonl"),),
-        state_dir=folder / "state",
-        concurrency=4,
-        retry=retry,
-        stop=stop,
-        politeness=Politeness(circuit=CircuitPolicy(failures=None)),
-        body=BodyPolicy(keep="file", directory=folder / "files", max_size=None, **(body or {})),
-        download=DownloadPolicy(**policy),
-    )
-
-
-async def download(plan: Plan, *items: Item) -> tuple[Outcome, list[dict[str, Any]]]:
-    """Run it; gives the records by key."""
-    outcome = await Run(plan, items).execute()
-    lines = plan.outputs[0].path.read_bytes().splitlines()
-    return outcome, sorted((json.loads(line) for line in lines), key=lambda record: str(record["key"]))
-
-
-def files(folder: Path) -> dict[str, int]:
-    """Names and sizes of all files of bodies."""
-    root = folder / "files"
-    return {str(path.relative_to(root)): path.stat().st_size for path in root.rglob("*") if path.is_file()}
-
-
-def head(status: str = "200 OK", length: int = len(DATA), *lines: str) -> bytes:
-    """The head of a response."""
-    return "\r\n".join((f"HTTP/1.1 {status}", f"Content-Length: {length}", *lines, "", "")).encode()
 
 
 def broken_after(n: int, *lines: str) -> list[bytes]:
@@ -146,6 +105,8 @@ async def test_other_answers_are_never_appended(
     """200, another range, another total, several parts, 416, another coding: the file is the new one, from byte 0."""
     with RawServer(broken_after(1_500_000, ETAG), script, answer("200 OK", NEW)) as server:
         _, (record,) = await download(plan_of(tmp_path), Item(server.url + "/a.bin", path="a.bin"))
+        assert b"range:" in server.received[1].lower()
+        assert all(b"range:" not in request.lower() for request in server.received[2:])
 
     assert record["outcome"] == "ok", record
     assert record["attempt_errors"] == [*["body_incomplete"], *[e for e in errors if e != "body_incomplete"]]
