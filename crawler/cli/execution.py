@@ -90,7 +90,7 @@ def _reopen(plan: Plan, again: Chosen) -> None:
 
 
 async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool, is_retry: bool) -> Outcome:
-    items = job.items(testbed_url=testbed_url)
+    items = job.items(testbed_url=testbed_url, plan=plan)
     processor = job.processor(testbed_url=testbed_url)
     work = Run(plan, items, processor)
     if plan.input_id is None:

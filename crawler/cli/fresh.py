@@ -14,6 +14,7 @@ from crawler.fanout.lock import StateLock
 from crawler.fanout.run import LOCK_FILE, STATE_FILE, SUMMARY_FILE
 from crawler.fanout.sinks.part_table import noted_files
 from crawler.fanout.summary import REPORT_FILE
+from crawler.jobs.remote import FOLDER as LISTS_FOLDER
 
 
 def forget(plan: Plan) -> None:
@@ -47,6 +48,7 @@ def _files(plan: Plan) -> Iterator[Path]:
         yield plan.state_dir / SUMMARY_FILE
         yield plan.state_dir / REPORT_FILE
         yield plan.state_dir / MEMO_FILE
+        yield from (plan.state_dir / LISTS_FOLDER).glob("*")
         yield from noted
     files = [output.path for output in plan.outputs if output.is_local]
     yield from files

@@ -6,19 +6,30 @@ decision (`input.on_bad_row`).
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Literal
+from pathlib import Path, PurePath, PurePosixPath
+from typing import BinaryIO, Final, Literal
+from urllib.parse import urlsplit
 
 import orjson
 
+from crawler.fanout.record import mask
+from crawler.jobs import feeds
 from crawler.jobs.lines import COMPRESSED_SUFFIXES, InputError, Line, open_input, read_lines, read_whole
+from crawler.jobs.parquet_rows import parquet_columns, parquet_rows
+from crawler.jobs.remote import RemoteLists
+from crawler.spider.sitemaps import read_sitemap
 
-Format = Literal["txt", "csv", "tsv", "jsonl", "json"]
+Format = Literal["txt", "csv", "tsv", "jsonl", "json", "parquet", "sitemap", "feed"]
+MAX_SITEMAP_BYTES: Final = 50 * 1024 * 1024
+"""Of one sitemap, unpacked: the protocol's own limit."""
+MAX_SITEMAP_DEPTH: Final = 3
+SITEMAP_COLUMNS: Final = ("url", "lastmod")
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 """A JSON array is parsed whole; larger ones must be JSON lines."""
 _BY_SUFFIX: Final[dict[str, Format]] = {
@@ -27,6 +38,10 @@ _BY_SUFFIX: Final[dict[str, Format]] = {
     ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".xml": "sitemap",
+    ".rss": "feed",
+    ".atom": "feed",
 }
 
 
@@ -53,20 +68,27 @@ class InputFile:
 
     Attributes:
         name: As messages call it.
-        path: None is standard input.
+        path: None is standard input, or a list on a server.
         format: How its rows are written.
+        url: Of a list on a server.
     """
 
     name: str
     path: Path | None
     format: Format
+    url: str | None = None
+
+    @property
+    def is_stdin(self) -> bool:
+        """Whether it is standard input, which can be read once only."""
+        return self.path is None and self.url is None
 
 
 def find_files(pattern: str, base: Path, format: Format | None) -> list[InputFile]:
     """The files a path or glob of `input.path` stands for, in sorted order.
 
     Args:
-        pattern: Path or glob, relative to `base`; `-` is standard input.
+        pattern: Path or glob, relative to `base`; http(s) URL; `-` is standard input.
         base: Folder of the job file.
         format: `input.format`; None goes by the suffix.
 
@@ -75,6 +97,9 @@ def find_files(pattern: str, base: Path, format: Format | None) -> list[InputFil
     """
     if pattern == "-":
         return [InputFile("<stdin>", None, format or "txt")]
+    if is_remote(pattern):
+        path = PurePosixPath(urlsplit(pattern).path)
+        return [InputFile(mask(pattern), None, format or format_of(path), pattern)]
     whole = base / pattern
     if whole.is_file():  # also a file whose name looks like a glob
         paths = [whole]
@@ -88,7 +113,12 @@ def find_files(pattern: str, base: Path, format: Format | None) -> list[InputFil
     return [InputFile(_name(path), path, format or format_of(path)) for path in paths]
 
 
-def format_of(path: Path) -> Format:
+def is_remote(pattern: str) -> bool:
+    """Whether an `input.path` is a list on a server."""
+    return pattern.lower().startswith(("http://", "https://"))
+
+
+def format_of(path: PurePath) -> Format:
     """The format a file's name says, `txt` if it says nothing."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED_SUFFIXES:
@@ -102,42 +132,94 @@ def _name(path: Path) -> str:
 
 
 def read_columns(file: InputFile) -> list[str] | None:
-    """The column names of a CSV or TSV file; None for formats without a header, and for standard input.
+    """The column names that are known before the rows are read; None for JSON, standard input and lists on servers.
 
     Raises:
         InputError: The file cannot be read or has no header.
     """
-    if file.format not in ("csv", "tsv") or file.path is None:
+    match file.format:
+        case "txt":
+            return ["url"]
+        case "sitemap":
+            return list(SITEMAP_COLUMNS)
+        case "feed":
+            return list(feeds.COLUMNS)
+        case "parquet" if file.path is not None:
+            return parquet_columns(file.path)
+        case "json" | "jsonl" | "parquet":
+            return None
+    if file.path is None:
         return None
     with open_input(file.path) as stream:
         _, header = _header(_Lines(read_lines(stream, file.name)), file)
         return header
 
 
-def read_rows(files: list[InputFile]) -> Iterator[Row]:
+def read_rows(files: Iterable[InputFile], remote: RemoteLists | None = None) -> Iterator[Row]:
     """Every row of every file, numbered through.
+
+    Args:
+        files: In their order.
+        remote: Fetches lists on servers.
 
     Raises:
         InputError: A file cannot be read, or has no usable header.
     """
+    remote = remote or RemoteLists()
     number = 0
     for file in files:
-        with open_input(file.path) as stream:
-            if file.format == "json":
-                rows = _json_rows(read_whole(stream, file.name, MAX_JSON_BYTES), file)
+        for row in _rows_of(file, remote):
+            number += 1
+            row.number = number
+            yield row
+
+
+def _rows_of(file: InputFile, remote: RemoteLists, depth: int = 0) -> Iterator[Row]:
+    with remote.local(file.url) if file.url is not None else contextlib.nullcontext(file.path) as path:
+        if file.format == "parquet":
+            yield from _parquet_rows(path, file)
+            return
+        with open_input(path) as stream:
+            if file.format == "sitemap":
+                yield from _sitemap_rows(stream, file, remote, depth)
+            elif file.format == "feed":
+                for entry in feeds.read_feed(stream, file.name, file.url or ""):
+                    yield Row(0, f"{file.name}[{entry['id'] or entry['url']}]", entry)
+            elif file.format == "json":
+                yield from _json_rows(read_whole(stream, file.name, MAX_JSON_BYTES), file)
             else:
                 lines = read_lines(stream, file.name)
                 match file.format:
                     case "txt":
-                        rows = _text_rows(lines, file)
+                        yield from _text_rows(lines, file)
                     case "jsonl":
-                        rows = _json_line_rows(lines, file)
+                        yield from _json_line_rows(lines, file)
                     case "csv" | "tsv":
-                        rows = _table_rows(_Lines(lines), file)
-            for row in rows:
-                number += 1
-                row.number = number
-                yield row
+                        yield from _table_rows(_Lines(lines), file)
+
+
+def _parquet_rows(path: Path | None, file: InputFile) -> Iterator[Row]:
+    if path is None:
+        raise InputError("a Parquet list cannot be read from standard input: its end says where its rows are")
+    for index, fields in enumerate(parquet_rows(path)):
+        yield Row(0, f"{file.name}[{index}]", fields)
+
+
+def _sitemap_rows(stream: BinaryIO, file: InputFile, remote: RemoteLists, depth: int) -> Iterator[Row]:
+    """The pages of a sitemap, and of the sitemaps that an index names."""
+    for entry in read_sitemap(read_whole(stream, file.name, MAX_SITEMAP_BYTES)):
+        if entry.kind == "sitemap":
+            if depth >= MAX_SITEMAP_DEPTH or not is_remote(entry.url):
+                yield Row(0, file.name, {}, f"the sitemap {entry.url[:200]} cannot be followed from here")
+                continue
+            further = InputFile(mask(entry.url), None, "sitemap", entry.url)
+            try:
+                yield from _rows_of(further, remote, depth + 1)
+            except InputError as error:
+                yield Row(0, file.name, {}, str(error))
+        else:
+            lastmod = entry.lastmod.isoformat() if entry.lastmod is not None else ""
+            yield Row(0, f"{file.name}[{entry.url[:200]}]", {"url": entry.url, "lastmod": lastmod})
 
 
 def _text_rows(lines: Iterator[Line], file: InputFile) -> Iterator[Row]:

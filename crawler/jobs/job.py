@@ -26,6 +26,7 @@ from crawler.jobs.bench_cells import expand
 from crawler.jobs.bench_job import MAX_URLS, BenchJob, ReportFile, cells_of, one_request, seed_of
 from crawler.jobs.checks import TextChecks, response_checks
 from crawler.jobs.findings import Finding, JobError, Mark
+from crawler.jobs.input_order import sampled, shuffled
 from crawler.jobs.inputs import InputFile, Row, read_rows
 from crawler.jobs.lines import InputError
 from crawler.jobs.masking import mask_text, shown_tree
@@ -36,6 +37,7 @@ from crawler.jobs.outputs import Naming, make_output
 from crawler.jobs.paginate import Paginator
 from crawler.jobs.politeness import politeness_of, stop_limits_of
 from crawler.jobs.processors import chain
+from crawler.jobs.remote import RemoteLists
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
@@ -149,7 +151,7 @@ class Job:
             secrets=self._source.secrets,
         )
 
-    def items(self, *, testbed_url: str | None = None) -> Iterator[Item]:
+    def items(self, *, testbed_url: str | None = None, plan: Plan | None = None) -> Iterator[Item]:
         """Stream the job's requests in input order; never holds the whole input in memory.
 
         A row that gives no request becomes, by `input.on_bad_row`, an item that fails at once and says why in its
@@ -158,6 +160,8 @@ class Job:
         Args:
             testbed_url: Address of the running testbed, without a slash at the end. Without it (a dry run), URLs of the
                 testbed stay as written.
+            plan: As `plan` gave it: lists on servers are fetched by its rules and kept beside its state, so that a run
+                that is gone on with reads the same.
 
         Raises:
             JobError: An input file cannot be read; or a bad row under `on_bad_row: fail`.
@@ -169,7 +173,7 @@ class Job:
             return
         seen: set[int] | None = set() if self._model.input.key is not None else None
         try:
-            for row in self._rows():
+            for row in self._rows(self._remote(testbed_url, plan)):
                 item = self._item(maker, row, seen)
                 if item is not None:
                     yield item
@@ -244,11 +248,22 @@ class Job:
         """`text` with every secret of the job replaced by `***`."""
         return mask_text(text, self._source.secrets)
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self, remote: RemoteLists) -> Iterator[Row]:
+        """The rows that are wanted, in the order in which they are."""
         spec = self._model.input
         assert spec is not None
-        end = None if spec.limit is None else spec.offset + spec.limit
-        return islice(read_rows(list(self._source.files)), spec.offset, end)
+        rows: Iterator[Row] = islice(read_rows(self._source.files, remote), spec.offset, None)
+        if spec.sample is not None:
+            rows = sampled(rows, spec.sample, spec.seed)
+        rows = islice(rows, spec.limit)
+        return shuffled(rows, spec.shuffle, spec.seed) if spec.shuffle else rows
+
+    def _remote(self, testbed_url: str | None, plan: Plan | None) -> RemoteLists:
+        headers = RequestMaker(self._model).client_headers
+        agent = tuple(header for header in headers if header[0].lower() == "user-agent")
+        if plan is None:
+            return RemoteLists(None, agent, testbed_url or "")
+        return RemoteLists(plan.state_dir, agent, testbed_url or "", plan.client.guard)
 
     def _item(self, maker: RequestMaker, row: Row, seen: set[int] | None) -> Item | None:
         """The item of a row, None if it is to be passed over."""
@@ -338,14 +353,16 @@ class Job:
 
     def _input_id(self) -> str | None:
         """A name for the input as it is now; None if it cannot be told whether it changed (standard input)."""
-        if any(file.path is None for file in self._source.files):
+        if any(file.is_stdin for file in self._source.files):
             return None
         tree = self._source.tree
         parts: list[object] = [
             plain(node) for key in ("urls", "input", "request") if (node := tree.get(key)) is not None
         ]
         for file in self._source.files:
-            assert file.path is not None
+            if file.path is None:  # on a server: a run reads the copy that it began with
+                parts.append(file.url)
+                continue
             try:
                 stat = file.path.stat()
             except OSError:

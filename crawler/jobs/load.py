@@ -183,14 +183,11 @@ class _Loading:
             return []
         files: list[InputFile] = []
         for index, pattern in enumerate(model.input.path):
-            if "://" in pattern:
-                self._find(tree, ("input", "path", index), "a list from a URL is known, but not done yet")
-                continue
             try:
                 files += find_files(pattern, self.base, model.input.format)
             except InputError as exc:
                 self._find(tree, ("input", "path", index), str(exc))
-        if sum(file.path is None for file in files) > 1:
+        if sum(file.is_stdin for file in files) > 1:
             self._find(tree, ("input", "path"), "standard input (`-`) can be read once only")
         return files
 
@@ -222,7 +219,7 @@ class _Loading:
             mapped.add(name.removeprefix("meta."))
         for file in files:
             try:
-                columns = ["url"] if file.format == "txt" else read_columns(file)
+                columns = read_columns(file)
             except InputError as exc:
                 self._find(tree, ("input", "path"), str(exc))
                 continue

@@ -12,7 +12,6 @@ from typing import Final
 _BY_SECTION: Final = {
     "": "workers bandwidth autothrottle recrawl dns dedupe robots crawl sitemaps extract",
     "urls[]": "sha256 size",
-    "input": "sample seed shuffle",
     "request": "body_file cookies proxy",
     "timeout": "queue dns tls ttfb min_speed min_speed_for",
     "hosts[]": "headers proxy http_version windows timeout retry robots max_pages",

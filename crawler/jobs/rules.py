@@ -144,6 +144,8 @@ def _effectless(tree: Map) -> Iterator[Finding]:
         yield _key_finding(tree, ("body", "inline_max"), "has no effect without `keep: inline`")
     if keep != "file" and _has(tree, "download"):
         yield _key_finding(tree, ("download",), "has no effect without `body: {keep: file}`")
+    if _has(tree, "input", "seed") and not (_has(tree, "input", "sample") or _has(tree, "input", "shuffle")):
+        yield _key_finding(tree, ("input", "seed"), "has no effect without `sample` or `shuffle`")
     if _has(tree, "input", "columns") and _value(tree, "input", "format") == "txt":
         yield _key_finding(tree, ("input", "columns"), "a text file has no columns")
 

@@ -39,6 +39,7 @@ from crawler.jobs.fields import (
     text,
     whole,
 )
+from crawler.jobs.input_schema import Input
 from crawler.jobs.output_schema import Output
 from crawler.jobs.paginate_schema import PaginateSection
 from crawler.jobs.polite_schema import Circuit, HostEntry, PerHost, Stop
@@ -114,28 +115,6 @@ class _UrlOrMap:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
         return {"anyOf": [{"type": "string", "format": "uri-reference"}, handler(schema)]}
-
-
-class Input(Section):
-    """Rows from files, one request each; read as a stream."""
-
-    path: Paths
-    """Files or globs, relative to the job file, read in order; `-` is standard input."""
-    format: Annotated[
-        Literal["txt", "csv", "tsv", "jsonl", "json"] | None,
-        choice("txt", "csv", "tsv", "jsonl", "json", later=("parquet", "sitemap", "feed")),
-    ] = None
-    """Default: by the file's suffix, `txt` if that says nothing. `.gz .bz2 .xz .zst` are unpacked."""
-    columns: dict[str, Text] = {}
-    """Which column holds `url`, `method`, `path`, `priority` or `meta.NAME`."""
-    key: TemplateText | None = None
-    """Stable name of a row, for records and joins; default the row number."""
-    limit: Annotated[int | None, whole(1).or_null()] = None
-    """Rows at most."""
-    offset: Annotated[int, whole(0)] = 0
-    """Rows to pass over first."""
-    on_bad_row: Annotated[Literal["record", "skip", "fail"], choice("record", "skip", "fail")] = "record"
-    """A row that cannot be read: a failed record, a warning, or the end of the run."""
 
 
 class Request(Section):

@@ -154,5 +154,5 @@ def test_columns(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfurl, note \nx\n")
     (tmp_path / "a.txt").write_bytes(b"x")
     assert read_columns(find_files("a.csv", tmp_path, None)[0]) == ["url", "note"]
-    assert read_columns(find_files("a.txt", tmp_path, None)[0]) is None
+    assert read_columns(find_files("a.txt", tmp_path, None)[0]) == ["url"]
     assert read_columns(find_files("-", tmp_path, "csv")[0]) is None

@@ -246,7 +246,6 @@ def test_env_file(folder: Path) -> None:
     ("text", "finding"),
     [
         ("input: {path: none.txt}", "1:15: input.path[0]: there is no file none.txt"),
-        ("input: {path: [list.csv, http://a/b]}", "1:26: input.path[1]: a list from a URL is known, but not done yet"),
         ("input: {path: ['-', '-']}", "1:15: input.path: standard input (`-`) can be read once only"),
         ("input: {path: list.csv, key: '{nr}'}", "1:15: input.path: a template needs 'nr'; list.csv has 'id', 'url'"),
         (
