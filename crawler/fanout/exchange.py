@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+BODY_SUFFIX: Final = ".body"
+"""Of the files that large bodies wait in."""
 
 
 @dataclass(slots=True)
@@ -41,9 +45,11 @@ class Exchange:
 
     Attributes:
         hops: In order.
+        facts: What else is known: names of `application/warc-fields` and values.
     """
 
     hops: list[Hop]
+    facts: dict[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:

@@ -37,6 +37,9 @@ COMMIT_INTERVAL_S: Final = 0.2
 MAX_PILE: Final = 4 * COMMIT_BATCH
 """Finished records that may wait for their commit; with so many, workers wait for the disk."""
 
+MAX_HELD: Final = 32 * 1024 * 1024
+"""Bytes of bodies for archives after which a commit comes early; with twice as many, workers wait for the disk."""
+
 MAX_AHEAD: Final = 100_000
 """Pending requests up to which the input is read ahead; it sleeps until they are fewer. Parked ones do not count: what
 comes behind them may be of other hosts."""
@@ -100,6 +103,7 @@ class Ledger:
         turns.on_hungry = self._restock.set
         self._read_on = Signal()  # there is room for more input
         self._pile: list[Finished] = []
+        self._held = 0  # bytes of what archives get
         self._pile_full = Signal()
         self._pile_taken: anyio.Event | None = None
 
@@ -262,12 +266,14 @@ class Ledger:
         """Take a finished request; gives something to await when the disk is behind."""
         pile = self._pile
         pile.append(finished)
-        if len(pile) < COMMIT_BATCH:
+        if finished.exchange is not None:
+            self._held += finished.exchange.size
+        if len(pile) < COMMIT_BATCH and self._held < MAX_HELD:
             if self._may_grow and self._is_idle(finished):
                 self._pile_full.set()
             return None
         self._pile_full.set()
-        if len(pile) < MAX_PILE:
+        if len(pile) < MAX_PILE and self._held < 2 * MAX_HELD:
             return None
         if self._pile_taken is None:
             self._pile_taken = anyio.Event()
@@ -295,6 +301,7 @@ class Ledger:
         if not self._pile:
             return
         pile, self._pile = self._pile, []
+        self._held = 0
         if self._pile_taken is not None:
             self._pile_taken.set()
             self._pile_taken = None

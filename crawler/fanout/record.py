@@ -11,7 +11,7 @@ import base64
 import re
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
 from crawler.fanout.ids import fingerprint, fingerprint_text
@@ -69,6 +69,36 @@ def masker(secrets: Collection[str]) -> Callable[[str], str]:
     return mask_all
 
 
+_MAX_KNOWN_CONNECTIONS: Final = 10_000
+
+
+def headers_of(response: Response, mask: Callable[[str], str]) -> Record:
+    """Give the headers of a response: lower-case names, each with the list of its values."""
+    headers: dict[str, list[str]] = {}
+    for name, value in response.raw_headers:
+        headers.setdefault(name.decode("latin-1").lower(), []).append(mask(value.decode("latin-1")))
+    return dict(headers)
+
+
+def describe_tls(connection: Any) -> Record | None:
+    """Describe a TLS connection (`ssl.SSLObject`): version, cipher, ALPN, whether and until when it is trusted."""
+    if connection is None:
+        return None
+    import ssl
+
+    cipher = connection.cipher()
+    certificate = connection.getpeercert() or {}  # empty unless it was verified
+    not_after = certificate.get("notAfter")
+    return {
+        "version": connection.version(),
+        "cipher": None if cipher is None else cipher[0],
+        "alpn": connection.selected_alpn_protocol(),
+        "verified": connection.context.verify_mode != ssl.CERT_NONE,
+        "not_after": not_after
+        and datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
 class Recorder:
     """Turns results of one run into records.
 
@@ -76,9 +106,21 @@ class Recorder:
         run_id, job, worker: Stand in every record.
         epoch: What to add to a monotonic time to get seconds since 1970.
         secrets: Texts that stand in no URL and no message.
+        wants_headers: Put the headers of responses into records.
     """
 
-    def __init__(self, run_id: str, job: str, worker: str, epoch: float, secrets: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        job: str,
+        worker: str,
+        epoch: float,
+        secrets: Collection[str] = (),
+        *,
+        wants_headers: bool = False,
+    ) -> None:
+        self._wants_headers = wants_headers
+        self._tls: dict[int, Record | None] = {}
         self._mask = masker(secrets)
         self._run_id = run_id
         self._job = job
@@ -150,9 +192,26 @@ class Recorder:
         if response is not None:
             _describe_response(record, response, self._mask)
             _describe_connection(record, result)
+            if response.request.url.scheme == "https":
+                record["tls"] = self._tls_of(response)
+            if self._wants_headers:
+                record["headers"] = headers_of(response, self._mask)
         if result.body is not None:
             _put_body(record, result.body)
         return record
+
+    def _tls_of(self, response: Response) -> Record | None:
+        """Describe the TLS of a response's connection, once for each."""
+        timing = response.extensions.get("crawler.timing")
+        stream = response.extensions.get("network_stream")
+        if timing is None or stream is None:
+            return None
+        number = timing.conn_id
+        if number not in self._tls:
+            if len(self._tls) >= _MAX_KNOWN_CONNECTIONS:
+                self._tls.clear()
+            self._tls[number] = describe_tls(stream.get_extra_info("ssl_object"))
+        return self._tls[number]
 
     def _instant(self, monotonic: float) -> str | None:
         """RFC 3339 in UTC with milliseconds; the text of the current second is kept, as thousands share it."""

@@ -31,6 +31,7 @@ from crawler.fanout.database import DatabaseFrontier
 from crawler.fanout.download import Downloads
 from crawler.fanout.download_setup import open_downloads
 from crawler.fanout.errors import HostSuspended, OutputError, output_error
+from crawler.fanout.extras import Extras, watched
 from crawler.fanout.fetch import Fetcher, HTTPClient, asked_for, make_client, wait_before_retry
 from crawler.fanout.files import Claim, DiskError
 from crawler.fanout.frontier import Finished, Frontier, Lease, MemoryFrontier
@@ -42,10 +43,11 @@ from crawler.fanout.pages import Gate, Processor, process
 from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
 from crawler.fanout.polite import PoliteSource
 from crawler.fanout.pressure import LOOK_EVERY_S, Look
-from crawler.fanout.record import Recorder, masker
+from crawler.fanout.record import Record, Recorder, masker
 from crawler.fanout.result import Result
 from crawler.fanout.run_report import run_report
 from crawler.fanout.sinks import Sink, finish_all, make_sink
+from crawler.fanout.sinks.rows import wants_headers
 from crawler.fanout.stats import Stats
 from crawler.fanout.stopping import StopRules
 from crawler.fanout.summary import make_summary, write_summary
@@ -214,9 +216,17 @@ class Run:
     ) -> Engine:
         plan, stats, turns, rules = self.plan, self.stats, self._turns, self._rules
         processor, gate, observers = self._processor, self._gate, self.observers
-        recorder = Recorder(plan.run_id, plan.name, plan.worker, time.time() - clock(), plan.secrets)
+        epoch = time.time() - clock()
+        recorder = Recorder(
+            plan.run_id, plan.name, plan.worker, epoch, plan.secrets, wants_headers=wants_headers(plan.outputs)
+        )
+
+        def record_of(result: Result) -> Record:
+            return recorder.record(result, result.target.item, result.target.fp)
+
+        extras = Extras(plan, record_of, epoch, stats.mask)
         fetcher = Fetcher(
-            client,
+            watched(client, plan),
             clock=clock,
             build=lambda result: build_request(client, result.target.item),
             follow_redirects=plan.follow_redirects,
@@ -269,6 +279,7 @@ class Run:
             if wait is None or (result.error_kind != "rate_limited" and not turns.may_retry(result.host)):
                 return None
             stats.waiting += 1
+            extras.note_failure(result)
             return wait
 
         def deliver(result: Result) -> Awaitable[None] | None:
@@ -282,13 +293,17 @@ class Run:
             if rules.finish(result.outcome == "failed"):
                 self.stop("requested")
             record = recorder.record(result, lease.item, lease.fp)
+            exchange = extras.exchange(result)
             if gate is not None:
                 record.update(gate.fields(lease.item))
             if (findings := result.findings) is None:
-                finished = Finished(lease.id, result.outcome, record)
+                attempts = extras.attempts(result, record)
+                finished = Finished(lease.id, result.outcome, record, attempts=attempts, exchange=exchange)
             else:
                 record.update(findings.fields)
-                finished = Finished(lease.id, result.outcome, record, findings.found, findings.rows)
+                attempts = extras.attempts(result, record)
+                found, rows = findings.found, findings.rows
+                finished = Finished(lease.id, result.outcome, record, found, rows, attempts, exchange)
             if isinstance(bodies, Downloads) and result.error_kind is not None:
                 return forget_first(bodies, lease, finished)
             return ledger.record(finished)

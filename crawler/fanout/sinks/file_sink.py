@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from crawler.fanout.plan import Output
 
 _FRAME: Final = 1 << 20
-"""Bytes that go into one compressed piece where a part may end at a size; only then it is known how small it got."""
+"""Bytes of a file that are in memory at once."""
 
 
 class Chunk:
@@ -39,16 +39,30 @@ class Chunk:
 
     Attributes:
         part: The new part it begins, if it does.
-        data: The bytes.
+        data: The bytes; a file of them if they are many, which goes when they are written.
         rows: How many rows they are.
     """
 
     __slots__ = ("data", "part", "rows")
 
-    def __init__(self, part: Part | None, data: bytes, rows: int) -> None:
+    def __init__(self, part: Part | None, data: bytes | Path, rows: int) -> None:
         self.part = part
         self.data = data
         self.rows = rows
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the bytes."""
+        if isinstance(self.data, bytes):
+            yield self.data
+            return
+        with open(self.data, "rb") as file:
+            while piece := file.read(_FRAME):
+                yield piece
+
+    def discard(self) -> None:
+        """Remove the file, if there is one."""
+        if isinstance(self.data, Path):
+            self.data.unlink(missing_ok=True)
 
 
 class FileSink:
@@ -210,11 +224,13 @@ class FileSink:
         for chunk in self._staged:
             if chunk.part is not None:
                 self._begin_part(chunk.part)
-            rest = memoryview(chunk.data)
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
-            self.offset += len(chunk.data)
+            for piece in chunk.pieces():
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[os.write(self._fd, rest) :]
+                self.offset += len(piece)
             self.rows += chunk.rows
+            chunk.discard()
         self._staged = []
 
     def _chunks(self, rows: Sequence[Record]) -> Iterator[Chunk]:

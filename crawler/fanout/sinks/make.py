@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from crawler.fanout.sinks.fields import columns_of
 from crawler.fanout.sinks.file_sink import FileSink
 from crawler.fanout.sinks.parquet import ParquetFile
-from crawler.fanout.sinks.publish import LocalPublisher, Publisher, RemotePublisher
+from crawler.fanout.sinks.parts import COLLECTED
+from crawler.fanout.sinks.publish import LocalPublisher, RemotePublisher
 from crawler.fanout.sinks.sink import Sink
 from crawler.fanout.sinks.stdout import StdoutSink
+from crawler.fanout.sinks.warc import WarcSink
 
 if TYPE_CHECKING:
     from crawler.fanout.plan import Output
-
-COLLECTED: Final = "outputs"
-"""Folder below the state's: rows of parts that are not complete."""
 
 
 def make_sink(output: Output, state_dir: Path | None = None) -> Sink:
@@ -33,11 +32,12 @@ def make_sink(output: Output, state_dir: Path | None = None) -> Sink:
     folder = _folder(output, state_dir)
     if output.format == "parquet":
         render = ParquetFile(columns_of(output), "zst").render
-        publisher: Publisher = RemotePublisher(render) if output.remote else LocalPublisher(render)
-        return FileSink(output, publisher=publisher, folder=folder, compression="zst")
-    if output.remote:
-        return FileSink(output, publisher=RemotePublisher(), folder=folder)
-    return FileSink(output)
+        final = RemotePublisher(render) if output.remote else LocalPublisher(render)
+        return FileSink(output, publisher=final, folder=folder, compression="zst")
+    publisher = RemotePublisher() if output.remote else None
+    if output.format == "warc":
+        return WarcSink(output, publisher=publisher, folder=folder)
+    return FileSink(output, publisher=publisher, folder=folder)
 
 
 def _folder(output: Output, state_dir: Path | None) -> Path:

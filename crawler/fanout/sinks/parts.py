@@ -18,6 +18,9 @@ from typing import Final, NamedTuple, Protocol
 
 _SEQ: Final = re.compile(r"\{seq(?::0?(\d+)d)?\}")
 
+COLLECTED: Final = "outputs"
+"""Folder below the state's: what outputs collect before it is published, and large bodies on their way to archives."""
+
 
 class Part(NamedTuple):
     """One file of an output.

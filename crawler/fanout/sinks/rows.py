@@ -53,7 +53,6 @@ class Selection:
         self._records = output.records
         self._where = None if output.where is None else Where(output.where)
         self._fields = output.fields
-        self._wants_headers = any(name.partition(".")[0] == "headers" for name in output.fields)
 
     def rows(self, finished: Iterable[Finished]) -> list[Record]:
         """Give the rows of finished requests."""
@@ -73,6 +72,14 @@ class Selection:
         if self._records == "attempts":
             return one.attempts
         return item_rows(one.record, one.rows)
+
+
+def wants_headers(outputs: Sequence[Output]) -> bool:
+    """Whether an output names the headers of responses among its fields, or asks for them in its condition."""
+    return any(
+        any(name.partition(".")[0] == "headers" for name in output.fields) or "headers" in (output.where or "")
+        for output in outputs
+    )
 
 
 def item_rows(record: Record, rows: Sequence[Record]) -> Iterator[Record]:
