@@ -204,9 +204,9 @@ class Crawl:
             return Findings(error=RedirectLoop("the page redirects to itself"))
         hops = _int(item, "redirects") + 1
         child = self._child(page, normal, "redirect", item.depth or 0)
-        child.meta = {**(child.meta or {}), "redirects": hops}
+        child.memo = {"redirects": hops}
         if (level := _sitemap_level(item)) is not None:
-            child.meta["sitemap"] = level
+            child.memo["sitemap"] = level
             return Findings([child])
         if hops > self.settings.max_redirects:
             child.refused = ("redirect_limit", f"more than {self.settings.max_redirects} redirects")
@@ -221,14 +221,11 @@ class Crawl:
     async def _page(self, page: Page) -> Findings:
         reading = await self._reader.read(document_of(page))
         extraction = reading.extraction
-        fields: dict[str, object] = {}
-        if reading.charset is not None:
-            fields["charset"], fields["charset_source"] = reading.charset, reading.charset_source
+        fields = fields_of(reading)
         rows = extraction.rows
         if reading.directives.noindex and self.settings.obey_nofollow:
             rows = ()
-        if extraction.matched:
-            fields["items"], fields["extract_errors"] = len(rows), list(extraction.errors)
+            fields.pop("items", None)
         found = await self._follow(page, reading)
         return Findings(found, rows, fields, extraction.failure)
 
@@ -282,7 +279,7 @@ class Crawl:
                 judge.counts["trap"] += 1
                 child.refused = ("trap", trap)
                 return child
-            child.meta = {**(child.meta or {}), "hops": hops}
+            child.memo = {**(child.memo or {}), "hops": hops}
         return child if judge.spend(child.url) else None
 
     def _child(self, page: Page, url: str, how: str, depth: int) -> Item:
@@ -341,16 +338,16 @@ def _read_all(body: bytes, content_type: str | None) -> list[SitemapEntry]:
 
 def _sitemap_item(url: str, parent: str | None, level: int) -> Item:
     """A sitemap to fetch, before the pages of its depth."""
-    return Item(url, meta={"sitemap": level}, priority=1, depth=0, parent=parent, discovered_by="sitemap")
+    return Item(url, memo={"sitemap": level}, priority=1, depth=0, parent=parent, discovered_by="sitemap")
 
 
 def _sitemap_level(item: Item) -> int | None:
-    level = (item.meta or {}).get("sitemap")
-    return level if isinstance(level, int) and item.discovered_by in ("sitemap", "redirect") else None
+    level = (item.memo or {}).get("sitemap")
+    return level if isinstance(level, int) else None
 
 
 def _int(item: Item, name: str) -> int:
-    value = (item.meta or {}).get(name)
+    value = (item.memo or {}).get(name)
     return value if isinstance(value, int) else 0
 
 
@@ -358,6 +355,17 @@ def document_of(page: Page) -> Document:
     """A fetched page as a document."""
     response = page.response
     return Document(page.url, page.body, response.headers.get("content-type"), _headers(response))
+
+
+def fields_of(reading: Reading) -> dict[str, object]:
+    """What a page's record says of its reading."""
+    fields: dict[str, object] = {}
+    if reading.charset is not None:
+        fields["charset"], fields["charset_source"] = reading.charset, reading.charset_source
+    if reading.extraction.matched:
+        fields["items"] = len(reading.extraction.rows)
+        fields["extract_errors"] = list(reading.extraction.errors)
+    return fields
 
 
 def _headers(response: Response) -> list[tuple[str, str]]:
