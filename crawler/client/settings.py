@@ -108,9 +108,10 @@ class Settings:
         self.headers.update(headers)
 
     def set_base_url(self, url: URLTypes) -> None:
-        """Every relative URL is appended to it; it always ends in a slash."""
+        """Every relative URL is appended to its path, which always ends in a slash; its query behind theirs."""
         base = URL(url)
-        self.base_url = base if base.raw_path.endswith(b"/") else base.copy_with(raw_path=base.raw_path + b"/")
+        path, mark, query = base.raw_path.partition(b"?")
+        self.base_url = base if path.endswith(b"/") else base.copy_with(raw_path=path + b"/" + mark + query)
         self.has_base_url = str(url) != ""
 
     def set_timeout(self, timeout: TimeoutTypes) -> None:
@@ -187,7 +188,11 @@ class Settings:
         own = URL(url)
         if not own.is_relative_url or not self.has_base_url:
             return own
-        return self.base_url.copy_with(raw_path=self.base_url.raw_path + own.raw_path.lstrip(b"/"))
+        base_path, _, base_query = self.base_url.raw_path.partition(b"?")
+        raw_path = base_path + own.raw_path.lstrip(b"/")
+        if base_query:
+            raw_path += (b"&" if b"?" in raw_path else b"?") + base_query
+        return self.base_url.copy_with(raw_path=raw_path)
 
     def merge_params(self, params: QueryParamTypes | None) -> QueryParamTypes | None:
         """The client's params with the request's laid over; None leaves the URL's query as it is."""

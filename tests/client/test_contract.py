@@ -140,6 +140,25 @@ def test_settings_can_be_changed_and_are_coerced(kind: Any) -> None:
             setattr(client, name, False)
 
 
+BASES = [
+    ("https://h/api", "x", "https://h/api/x"),
+    ("https://h/api/", "/x?a=b", "https://h/api/x?a=b"),
+    ("https://h/api", "", "https://h/api/"),
+    ("https://h/api", "../x", "https://h/x"),
+    ("https://h/api?key=1", "x", "https://h/api/x?key=1"),
+    ("https://h/api/?key=1", "/x?a=b", "https://h/api/x?a=b&key=1"),
+    ("https://h/api?key=1/2", "", "https://h/api/?key=1/2"),
+    ("https://h/api?key=1", "https://other/x", "https://other/x"),
+]
+
+
+@pytest.mark.parametrize(("base", "url", "expected"), BASES)
+def test_the_base_url_is_put_before_relative_ones(base: str, url: str, expected: str) -> None:
+    """Path to path, and the base's query behind the other's; HTTPX mixes up the two."""
+    with crawler.Client(base_url=base) as client:
+        assert client.build_request("GET", url).url == expected
+
+
 def test_a_client_is_cheap_to_make(monkeypatch: pytest.MonkeyPatch) -> None:
     """No roots are read before they are needed: programs make a client for every URL."""
 
