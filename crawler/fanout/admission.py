@@ -82,11 +82,12 @@ class Preparation:
             needs another. `over`: it may not go out.
         """
         turns, begun = self._turns, self._clock()
-        verdict = self._judge(result.target.item)
+        item = _item_of(result)
+        verdict = self._judge(item)
         may_go = verdict is None
         try:
             if verdict is UNKNOWN:
-                verdict = await self._prepare(result.target.item)
+                verdict = await self._prepare(item)
                 turns.space(result.host, begun)
         finally:
             if not may_go:
@@ -115,9 +116,15 @@ class Preparation:
         """Judge one that waits; `skip` it if it may not go out."""
         if not result.is_unprepared:
             return True
-        verdict = self._judge(result.target.item)
+        verdict = self._judge(_item_of(result))
         if isinstance(verdict, Exception):
             result.skip(verdict, self._clock())
             return False
         result.is_unprepared = verdict is UNKNOWN
         return True
+
+
+def _item_of(result: Result) -> Item:
+    """What is to be sent next: the item, or where it was redirected to."""
+    item: Item = result.target.item if result.hop is None else result.hop.item
+    return item

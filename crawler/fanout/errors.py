@@ -48,6 +48,12 @@ class HostSuspended(Exception):
     kind: ClassVar[str] = "host_suspended"
 
 
+class RedirectBlocked(Exception):
+    """A redirect was not followed, as the job does not allow where it leads."""
+
+    kind: ClassVar[str] = "redirect_blocked"
+
+
 _ADVICE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space or raise the quota",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
+from crawler.fanout.hops import Elsewhere, Hops
 from crawler.fanout.rate_limit import parse_rate_limit
 from crawler.fanout.result import Result
 from crawler.fanout.retry import decide
@@ -36,8 +37,10 @@ class HTTPClient(Protocol):
     ) -> Request:
         """Make a request with the client's own headers and settings."""
 
-    def send(self, request: Request, *, stream: bool = ..., follow_redirects: bool = ...) -> Awaitable[Response]:
-        """Send a request; its response is read unless `stream`."""
+    def send(
+        self, request: Request, *, stream: bool = ..., follow_redirects: bool = ..., auth: None = ...
+    ) -> Awaitable[Response]:
+        """Send a request; its response is read unless `stream`. `auth=None` adds no credentials to it."""
 
 
 def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: int, **more: Any) -> AsyncClient:
@@ -97,6 +100,7 @@ class Fetcher:
         naming: Names the files of bodies.
         downloads: Makes and reads requests of its own instead.
         checks: What responses below 400 have to be like.
+        hops: Follows redirects, instead of the client.
     """
 
     def __init__(
@@ -110,7 +114,9 @@ class Fetcher:
         naming: Naming | None = None,
         downloads: Downloads | None = None,
         checks: Sequence[ResponseCheck] = (),
+        hops: Hops | None = None,
     ) -> None:
+        self._hops = hops
         self._send = client.send
         self._downloads = downloads
         self._clock = clock
@@ -118,32 +124,44 @@ class Fetcher:
         self._bodies = bodies
         self._naming = naming
         self._checks = tuple(checks)
-        self._options: dict[str, bool] = {} if bodies is None and downloads is None else {"stream": True}
+        self._options: dict[str, Any] = {} if bodies is None and downloads is None else {"stream": True}
         if follow_redirects is not None:
             self._options["follow_redirects"] = follow_redirects
 
-    async def attempt(self, result: Result) -> None:
-        """Make one attempt; every failure but cancellation ends up in the result."""
+    async def attempt(self, result: Result) -> bool:
+        """Make one attempt, or go on with it; every failure but cancellation ends up in the result.
+
+        Returns:
+            Whether it goes on later: it was redirected to a host that has to be waited for.
+        """
         clock = self._clock
-        result.begin(clock())
+        if result.hop is None:
+            result.begin(clock())
         try:
             if self._downloads is None:
                 await self._exchange(result)
-            elif not await self._downloads.fetch(result, self._send_streaming):
+            elif not await self._downloads.fetch(result, self._sender(result)):
                 assert result.response is not None
                 _judge(result, result.response)
+        except Elsewhere:
+            return True
         except Exception as error:
             result.fail(error)
         result.ended = clock()
         if result.response is not None:
             _count_wire(result, result.response)
             result.account()
+        return False
 
     async def _exchange(self, result: Result) -> None:
         request = result.request
         if request is None:
             request = result.request = self._build(result)
-        response = result.response = await self._send(request, **self._options)
+        if self._hops is None:
+            response = await self._send(request, **self._options)
+        else:
+            response = await self._hops.send(result, request)
+        result.response = response
         if self._bodies is None:
             result.bytes = len(response.content)
         else:
@@ -151,8 +169,18 @@ class Fetcher:
         if response.status_code >= 400:
             _judge(result, response)
 
-    def _send_streaming(self, request: Request) -> Awaitable[Response]:
-        return self._send(request, **self._options)
+    def _sender(self, result: Result) -> Callable[[Request], Awaitable[Response]]:
+        """Give what a download sends by: its first request is the one whose redirects wait for their hosts."""
+        hops = self._hops
+
+        def send(request: Request) -> Awaitable[Response]:
+            nonlocal hops
+            if hops is None:
+                return self._send(request, **self._options)
+            following, hops = hops, None
+            return following.send(result, request)
+
+        return send
 
     async def _read(self, bodies: BodyKeeper, response: Response, result: Result) -> None:
         wished, owner = (None, b"") if self._naming is None else self._naming(result)

@@ -299,7 +299,8 @@ class Plan:
         retry: When to try again.
         politeness: What each host is asked at most.
         stop: When to end early.
-        follow_redirects, max_redirects: Redirect rules.
+        follow_redirects, max_redirects: Redirect rules. Each hop obeys the clock of the host it leads to.
+        cross_host_redirects, downgrade_redirects: Whether one may lead to another host; from https to http.
         body: What happens to bodies.
         download: How files are downloaded to `body.directory` (`keep="file"`); `None` for bodies of pages.
         bandwidth: Bytes per second of all bodies together.
@@ -325,6 +326,8 @@ class Plan:
     stop: StopLimits = StopLimits()
     follow_redirects: bool = True
     max_redirects: int = 10
+    cross_host_redirects: bool = True
+    downgrade_redirects: bool = False
     body: BodyPolicy = BodyPolicy()
     download: DownloadPolicy | None = None
     bandwidth: float | None = None

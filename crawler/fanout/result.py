@@ -13,6 +13,7 @@ from crawler.fanout.kinds import classify, classify_status, family
 from crawler.models import codes
 
 if TYPE_CHECKING:
+    from crawler.fanout.hops import Hop
     from crawler.fanout.pages import Findings
     from crawler.models import Request, Response
     from crawler.net.timing import Timing
@@ -44,6 +45,7 @@ class Result:
         queue: Seconds the last attempt waited for its host, its slot, a connection and its turns of the event loop.
         host: Name of its host in the tables of politeness; empty where there are none.
         held: Monotonic time from which it waited for its host.
+        hop: Where a redirect leads that is still to be followed.
         is_unprepared: Whether it may go out is not known yet; its next turn finds that out.
         host_wait: Seconds of `queue` that its host's clock took.
         path: Name of the body's file below the folder of bodies, if it went to a file.
@@ -74,6 +76,7 @@ class Result:
         "error_kind",
         "findings",
         "held",
+        "hop",
         "host",
         "host_wait",
         "index",
@@ -112,6 +115,7 @@ class Result:
         self.queue = self.overhead = self.held = self.host_wait = 0.0
         self.host = ""
         self.is_unprepared = False
+        self.hop: Hop | None = None
         self.phases: Timing | None = None
         self.path: str | None = None
         self.sha256: str | None = None
@@ -204,7 +208,7 @@ class Result:
         self.begun = now
         self.queue = now - self.ready
         self.overhead = 0.0
-        self.phases = None
+        self.phases = self.hop = None
         self.response = self.error = self.error_kind = self.retry_after = None
         self.path = self.sha256 = self.body = self.checksum_ok = self.page = self.findings = None
         self.is_unchanged = False
@@ -237,7 +241,7 @@ class Result:
         if response.request is not self.request:
             hops = [hop.extensions.get("crawler.timing") for hop in response.history]
             timing = self.phases = timing.plus(hop for hop in hops if hop is not None)
-        gap = self.ended - self.begun - timing.total
+        gap = self.ended - self.begun - self.overhead - timing.total
         if gap <= 0:
             return
         if self.path is not None:
@@ -245,7 +249,7 @@ class Result:
             timing.receive += gap
         else:
             self.queue += gap
-            self.overhead = gap
+            self.overhead += gap
 
     def judge_status(self, status: int, has_retry_after: bool) -> None:
         """Note a response whose status is an error; others change nothing."""

@@ -35,6 +35,7 @@ from crawler.fanout.extras import Extras, watched
 from crawler.fanout.fetch import Fetcher, HTTPClient, asked_for, make_client, wait_before_retry
 from crawler.fanout.files import Claim, DiskError
 from crawler.fanout.frontier import Finished, Frontier, Lease, MemoryFrontier
+from crawler.fanout.hops import Hops
 from crawler.fanout.kinds import DISK_KINDS
 from crawler.fanout.ledger import Ledger
 from crawler.fanout.lock import StateLock
@@ -234,6 +235,7 @@ class Run:
             naming=lambda result: (result.target.item.path, result.target.fp),
             downloads=bodies if isinstance(bodies, Downloads) else None,
             checks=plan.checks,
+            hops=Hops(plan, client.send, self._judge, turns, clock) if plan.follow_redirects else None,
         )
 
         async def attempt(result: Result) -> bool:
@@ -242,26 +244,36 @@ class Run:
             if result.is_unprepared:
                 assert preparation is not None  # a judge without a gate knows
                 if (fate := await preparation.use_turn(result)) != "go":
+                    stats.waiting += bool(result.attempts and fate == "wait")
                     return fate == "wait"
             if turns.is_given_up(result.host):
                 turns.cancel(result.host, clock())
                 result.skip(HostSuspended(f"{result.host} wants no more requests for now"), clock())
                 return False
-            stats.start_attempt(result.attempts + 1)
-            if not result.attempts and rules.begin():
-                self.stop("requested")
-            begun = clock()
+            if result.hop is not None:
+                stats.in_flight += 1
+            else:
+                stats.start_attempt(result.attempts + 1)
+                if not result.attempts and rules.begin():
+                    self.stop("requested")
+            asked, begun = result.host, clock()
             try:
-                await fetcher.attempt(result)
+                is_over = not await fetcher.attempt(result)
             except BaseException:
                 stats.in_flight -= 1  # cancelled: it did not end, it was not made
-                turns.cancel(result.host, clock())
+                turns.cancel(asked, clock())
                 raise
+            if not is_over:
+                stats.in_flight -= 1
+                stats.waiting += 1
+                turns.end(asked, begun, clock(), None, asked_for(result, plan.retry, time.time))
+                return True
+            result.host = result.target.host  # whose budget and row it is, wherever it was redirected to
             host = host_of(result)
             stats.end_attempt(result, host)
             for observer in observers:
                 observer.attempt(result, host)
-            turns.end(result.host, begun, result.ended, result.error_kind, asked_for(result, plan.retry, time.time))
+            turns.end(asked, begun, result.ended, result.error_kind, asked_for(result, plan.retry, time.time))
             if rules.receive(stats.bytes_wire):
                 self.stop("requested")
             if processor is not None and result.page is not None:
@@ -314,8 +326,12 @@ class Run:
             if (blocked := ledger.record(finished)) is not None:
                 await blocked
 
+        def drop(result: Result) -> Awaitable[None] | None:  # one that waited, perhaps behind a redirect
+            stats.waiting -= bool(result.attempts)
+            return deliver(result)
+
         ledger.deliver = deliver
-        preparation = None if gate is None else Preparation(gate, self._judge, client, turns, clock, deliver)
+        preparation = None if gate is None else Preparation(gate, self._judge, client, turns, clock, drop)
         source = PoliteSource(ledger, turns, clock, lambda result: str(result.target.host))
         return Engine(source, attempt=attempt, again=again, deliver=deliver, concurrency=plan.concurrency, clock=clock)
 

@@ -128,6 +128,12 @@ class Turns:
             return None
         return FIRST_QUOTA if host is None else host.quota
 
+    def has_rate(self, key: str) -> bool:
+        """Whether starts of a host keep a distance."""
+        if limits_for(self._politeness, key).rate is not None:
+            return True
+        return self._interval is not None and self._interval(key) is not None
+
     def admit(self, result: Result, now: float) -> bool:
         """Start a new request, if its host may be asked now and nobody is before it; else it waits here."""
         host = self._host(result.host, now)

@@ -140,6 +140,8 @@ class Job:
             stop=stop_limits_of(model),
             follow_redirects=model.redirects.follow,
             max_redirects=model.redirects.max,
+            cross_host_redirects=model.redirects.cross_host,
+            downgrade_redirects=model.redirects.downgrade,
             body=self._body(folder, moved=out is not None),
             client=self._client(guard or guard_of(model.network, public_only=False)),
             outputs=self._outputs(folder, run_id, begun, moved=out is not None),

@@ -15,7 +15,6 @@ _BY_SECTION: Final = {
     "request": "body_file cookies proxy",
     "timeout": "queue dns tls ttfb min_speed min_speed_for",
     "hosts[]": "headers proxy http_version windows timeout retry robots max_pages",
-    "redirects": "cross_host downgrade",
     "http": "max_connections streams_per_connection window compression",
     "tls": "client_cert client_key min_version",
     "download": "if_exists resume segments segment_min_size preallocate checksums_from on_mismatch mtime max_size pack"

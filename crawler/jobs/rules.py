@@ -135,8 +135,9 @@ def has_line_break(value: str) -> bool:
 def _effectless(tree: Map) -> Iterator[Finding]:
     """Keys that would do nothing beside the others are errors: somebody believes that they do something."""
     follows = _value(tree, "redirects", "follow")
-    if follows is False and _has(tree, "redirects", "max"):
-        yield _key_finding(tree, ("redirects", "max"), "has no effect with `follow: false`")
+    for key in ("max", "cross_host", "downgrade") if follows is False else ():
+        if _has(tree, "redirects", key):
+            yield _key_finding(tree, ("redirects", key), "has no effect with `follow: false`")
     if _value(tree, "tls", "verify") is False and _has(tree, "tls", "ca_file"):
         yield _key_finding(tree, ("tls", "ca_file"), "has no effect with `verify: false`")
     keep = _value(tree, "body", "keep")

@@ -191,6 +191,10 @@ class Redirects(Section):
     """Follow them."""
     max: Annotated[int, whole(1, 100)] = 10
     """More than these fail with `redirect_limit`."""
+    cross_host: Bool = True
+    """Follow them to other hosts; else such a URL fails with `redirect_blocked`."""
+    downgrade: Bool = False
+    """Follow them from https to http."""
 
 
 class Http(Section):

@@ -45,7 +45,9 @@ class Hosts(ScriptedClient):
         self.now: dict[str, int] = defaultdict(int)
         self.peak: dict[str, int] = defaultdict(int)
 
-    async def send(self, request: Request, *, stream: bool = False, follow_redirects: bool = False) -> Response:
+    async def send(
+        self, request: Request, *, stream: bool = False, follow_redirects: bool = False, auth: None = None
+    ) -> Response:
         host = request.url.host
         self.starts[host].append(trio.current_time())
         self.now[host] += 1

@@ -63,7 +63,7 @@ timeout: {connect: 1s, read: 2s, total: null}
 retry:
   {attempts: 2, rate_limit_attempts: 3, status: [5xx, 429], kinds: [dns_*], retry_after: cap, max_wait: 9s,
    backoff: {base: 1s, factor: 3, max: 5s, jitter: equal}}
-redirects: {max: 4}
+redirects: {max: 4, cross_host: false, downgrade: true}
 http: {keepalive: 3s}
 tls: {ca_file: ca.pem}
 body: {keep: file, memory_limit: 1KiB, max_size: null, decode: false, hash: false}
@@ -75,6 +75,7 @@ progress: {mode: lines, interval: 2s}
 """,
     ).plan()
     assert (plan.name, plan.concurrency, plan.max_redirects, plan.durability, plan.grace) == ("all", 3, 4, "full", 3)
+    assert (plan.cross_host_redirects, plan.downgrade_redirects) == (False, True)
     assert (plan.timeout.connect, plan.timeout.read, plan.timeout.total) == (1, 2, None)
     assert plan.retry.status == {429, *range(500, 600)}
     assert (plan.retry.attempts, plan.retry.rate_limit_attempts, plan.retry.kinds) == (2, 3, ("dns_*",))

@@ -48,6 +48,10 @@ def rules_of(text: str) -> list[str]:
         (URLS + "request: {headers: {'a b': x}}", "2:21: request.headers: 'a b' is no header name"),
         (URLS + 'request: {headers: {A: "x\\r\\nB: y"}}', "2:24: request.headers.A: a header holds no line break"),
         (URLS + "redirects: {follow: false, max: 3}", "2:28: redirects.max: has no effect with `follow: false`"),
+        (
+            URLS + "redirects: {follow: false, downgrade: true}",
+            "2:28: redirects.downgrade: has no effect with `follow: false`",
+        ),
         (URLS + "tls: {verify: false, ca_file: x}", "2:22: tls.ca_file: has no effect with `verify: false`"),
         (URLS + "body: {inline_max: 1}", "2:8: body.inline_max: has no effect without `keep: inline`"),
         (URLS + "download: {dir: x}", "2:1: download: has no effect without `body: {keep: file}`"),

@@ -65,7 +65,9 @@ class ScriptedClient:
             return Request(method, url, headers=headers, content=content)
         return Request.from_template(method, URL(url), self._template, {})
 
-    async def send(self, request: Request, *, stream: bool = False, follow_redirects: bool = False) -> Response:
+    async def send(
+        self, request: Request, *, stream: bool = False, follow_redirects: bool = False, auth: None = None
+    ) -> Response:
         url = str(request.url)
         self.last = request
         self.tries[url] += 1
