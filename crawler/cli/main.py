@@ -4,7 +4,7 @@ main.py ─▶ boundary.py  failures become one message and an exit code (exits.
    ├─▶ run.py, retry.py ─▶ signals.py (Ctrl-C), progress.py (while it runs), summary.py (at the end)
    ├─▶ bench.py ─▶ bench_execution.py ─▶ bench_live.py (while it runs), bench_table.py (at the end); compare.py
    ├─▶ validate.py, config.py, schema.py, status.py
-   └─▶ request.py, testbed.py
+   └─▶ request.py, serve.py, testbed.py
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from crawler.cli.request import RequestCommand, request
 from crawler.cli.retry import retry
 from crawler.cli.run import run
 from crawler.cli.schema import schema
+from crawler.cli.serve import serve
 from crawler.cli.status import status
 from crawler.cli.testbed import serve_testbed
 from crawler.cli.validate import config, validate
@@ -41,6 +42,7 @@ app.command()(schema)
 app.command()(status)
 app.command()(bench)
 app.command()(compare)
+app.command()(serve)
 app.command(cls=RequestCommand)(request)
 app.command("testbed")(serve_testbed)
 

@@ -158,10 +158,8 @@ class Store:
     def add(self, run: NewRun, now: float, run_id: str | None = None) -> RunRow:
         """Add one run; with a `request_key` that was used before, give the run it was used for."""
         with self.transaction():
-            if run.request_key is not None:
-                known = self._db.execute("SELECT id FROM runs WHERE request_key = ?", (run.request_key,)).fetchone()
-                if known is not None:
-                    return self.run(known["id"])
+            if run.request_key is not None and (known := self.by_key(run.request_key)) is not None:
+                return known
             return self._insert(run, now, run_id)
 
     def _insert(self, run: NewRun, now: float, run_id: str | None = None) -> RunRow:
@@ -195,6 +193,11 @@ class Store:
         if row is None:
             raise NoSuchRun(f"there is no run {run_id[:40]!r}")
         return _row(row)
+
+    def by_key(self, key: str) -> RunRow | None:
+        """The run that a request of that name made, if there was one."""
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM runs WHERE request_key = ?", (key,)).fetchone()
+        return None if row is None else _row(row)
 
     def runs(
         self, *, job: str | None = None, states: Iterable[State] = (), before: str | None = None, limit: int = 50
@@ -231,6 +234,10 @@ class Store:
             (*states, job),
         )
         return [_row(row) for row in rows]
+
+    def job_names(self) -> set[str]:
+        """Names of all jobs that have runs."""
+        return {row["job"] for row in self._db.execute("SELECT DISTINCT job FROM runs")}
 
     def counts(self) -> dict[str, int]:
         """How many runs are in each state."""

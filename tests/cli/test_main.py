@@ -24,7 +24,7 @@ def test_help_names_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
 
     assert result.exit_code == 0
-    for command in ("run", "validate", "config", "schema", "status", "bench", "compare", "request", "testbed"):
+    for command in ("run", "validate", "config", "schema", "status", "bench", "compare", "request", "serve", "testbed"):
         assert f"\n  {command} " in result.stdout
     assert "..." not in result.stdout.partition("Commands:")[2]
 
