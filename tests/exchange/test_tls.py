@@ -46,7 +46,8 @@ async def test_large_bodies_both_ways(face: Face, authority: Authority) -> None:
         _, data = receive_until(connection, b"\r\n\r\n")
         while len(data) < size:
             data += connection.recv(65_536)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + data)
+        # The next POST would be lost on a connection that closes unannounced.
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size + data)
 
     body = bytes(range(256)) * (size // 256)
     with Listener(echo, authority.server_context()) as server:
