@@ -9,6 +9,7 @@ from pathlib import Path
 from crawler.cli.bed import PORT_FILE
 from crawler.cli.memo import MEMO_FILE
 from crawler.fanout import Plan
+from crawler.fanout.cookie_file import COOKIE_FILE
 from crawler.fanout.errors import output_error
 from crawler.fanout.lock import StateLock
 from crawler.fanout.run import LOCK_FILE, STATE_FILE, SUMMARY_FILE
@@ -48,6 +49,7 @@ def _files(plan: Plan) -> Iterator[Path]:
         yield plan.state_dir / SUMMARY_FILE
         yield plan.state_dir / REPORT_FILE
         yield plan.state_dir / MEMO_FILE
+        yield plan.state_dir / COOKIE_FILE
         yield from (plan.state_dir / LISTS_FOLDER).glob("*")
         yield from noted
     files = [output.path for output in plan.outputs if output.is_local]

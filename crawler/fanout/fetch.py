@@ -16,10 +16,10 @@ from crawler.fanout.hops import Elsewhere, Hops
 from crawler.fanout.rate_limit import parse_rate_limit
 from crawler.fanout.result import Result
 from crawler.fanout.retry import decide
-from crawler.models import DEFAULT_TIMEOUT, URL, Limits, Request, Response, parse_retry_after
+from crawler.models import DEFAULT_TIMEOUT, URL, Cookies, Limits, Request, Response, parse_retry_after
 
 if TYPE_CHECKING:
-    import ssl
+    from http.cookiejar import CookieJar
 
     from crawler.client import AsyncClient
     from crawler.fanout.bodies import BodyKeeper
@@ -44,43 +44,49 @@ class HTTPClient(Protocol):
 
 
 def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: int, **more: Any) -> AsyncClient:
-    """Make the one client of a call or a run: it follows redirects and keeps no cookies.
+    """Make the one client of a call or a run: it follows redirects and, unless asked to, keeps no cookies.
 
     The cap stands outside its pool, so nobody ever waits for a connection and no pool timeout can happen. Cookies would
     make one URL's answer depend on which others came before, and the jar grow with the number of hosts.
     """
-    from http.cookiejar import CookieJar, DefaultCookiePolicy
-
     from crawler.client import AsyncClient
+    from crawler.fanout.transport import transport_of, trust_of
 
+    limits = Limits(
+        max_connections=options.max_connections,
+        max_keepalive_connections=concurrency,
+        keepalive_expiry=options.keepalive_expiry,
+    )
+    transport = transport_of(options, limits)
+    if transport is not None:
+        more["transport"] = transport
     if options.guard is not None:
         more["address_guard"] = options.guard
     return AsyncClient(
         auth=options.auth,
         headers=list(options.headers),
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        cookies=_cookies_of(options),
         http1=options.http1,
         http2=options.http2,
-        verify=_trust(options),
-        proxy=options.proxy,
+        verify=trust_of(options),
+        proxy=options.proxy if transport is None else None,
         trust_env=options.trust_env and options.guard is None,  # a proxy looks names up itself, unguarded
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
-        limits=Limits(
-            max_connections=None,
-            max_keepalive_connections=concurrency,
-            keepalive_expiry=options.keepalive_expiry,
-        ),
+        limits=limits,
         follow_redirects=True,
         **more,
     )
 
 
-def _trust(options: ClientOptions) -> bool | ssl.SSLContext:
-    if options.ca_file is None or not options.verify:
-        return options.verify
-    import ssl
+def _cookies_of(options: ClientOptions) -> Cookies | CookieJar:
+    if not options.keeps_cookies and not options.cookies:
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
 
-    return ssl.create_default_context(cafile=options.ca_file)
+        return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    cookies = Cookies()
+    for name, value, host in options.cookies:
+        cookies.set(name, value, domain=host)
+    return cookies
 
 
 Naming = Callable[[Result], tuple[str | None, bytes]]

@@ -221,6 +221,13 @@ class ClientOptions:
         guard: Asked for each address before anything is sent to it; False refuses it (`blocked_address`). Environment
             proxies are not used then.
         auth: Authenticates requests.
+        proxies: URLs of several proxies, of which each host's requests take one after the other.
+        local_address: Address of this machine that connections start from; the environment's proxies are not used then.
+        max_connections: Connections at once; `None` is no limit besides `Plan.concurrency`.
+        client_cert, client_key: PEM files of a client certificate and its key.
+        min_tls: Least version of TLS; `None` is the library's own.
+        keeps_cookies: Cookies that servers set are sent back, and kept with the state.
+        cookies: Name, value and host of cookies to begin with.
     """
 
     headers: tuple[tuple[str, str], ...] = ()
@@ -233,6 +240,14 @@ class ClientOptions:
     keepalive_expiry: float = 15.0
     guard: Callable[[str], bool] | None = None
     auth: Auth | None = None
+    proxies: tuple[str, ...] = ()
+    local_address: str | None = None
+    max_connections: int | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    min_tls: Literal["1.2", "1.3"] | None = None
+    keeps_cookies: bool = False
+    cookies: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

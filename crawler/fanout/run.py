@@ -27,6 +27,7 @@ from crawler.fanout.attempt_log import Observer
 from crawler.fanout.bandwidth import Bandwidth
 from crawler.fanout.bodies import BodyKeeper, open_bodies
 from crawler.fanout.clock import loop_clock
+from crawler.fanout.cookie_file import COOKIE_FILE, load_cookies, save_cookies
 from crawler.fanout.database import DatabaseFrontier
 from crawler.fanout.download import Downloads
 from crawler.fanout.download_setup import open_downloads
@@ -57,6 +58,8 @@ from crawler.fanout.workers import Engine
 from crawler.models import URL
 
 if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
+
     from crawler.client import AsyncClient
     from crawler.models import Request
 
@@ -187,6 +190,8 @@ class Run:
             client = self._client
             if client is None:
                 client = await stack.enter_async_context(_client_of(plan))
+                if plan.client.keeps_cookies and plan.state_dir is not None:
+                    stack.enter_context(_kept_cookies(client.cookies.jar, plan.state_dir / COOKIE_FILE))
             bodies = stack.enter_context(
                 closing(self._open_bodies(lambda name, owner: ledger.call(frontier.claim, name, owner), client, clock))
             )
@@ -530,6 +535,18 @@ def build_request(client: HTTPClient, item: Item) -> Request:
     if not item.headers and item.body is None:
         return client.build_request(item.method, item.url)
     return client.build_request(item.method, item.url, headers=list(item.headers), content=item.body)
+
+
+@contextmanager
+def _kept_cookies(jar: CookieJar, path: Path) -> Iterator[None]:
+    load_cookies(jar, path)
+    try:
+        yield
+    finally:
+        try:
+            save_cookies(jar, path)
+        except OSError as error:
+            raise output_error(str(path), error) from error
 
 
 def _client_of(plan: Plan) -> AsyncClient:

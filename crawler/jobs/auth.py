@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from crawler.client import (
     Auth,
@@ -83,6 +84,15 @@ def _netrc() -> Auth:
         raise AuthError(f"cannot read {path}: {error.strerror or error}") from error
     except netrc.NetrcParseError as error:
         raise AuthError(f"{path} is malformed: {error.msg} (line {error.lineno})") from error
+
+
+def first_cookies(model: JobFile) -> tuple[tuple[str, str, str], ...]:
+    """Name, value and host of the cookies of `request.cookies`: they go to the hosts that the job names."""
+    cookies = model.request.cookies
+    if isinstance(cookies, bool):
+        return ()
+    hosts = dict.fromkeys(urlsplit(f"//{name.rpartition('://')[2]}").hostname or name for name in _own_hosts(model))
+    return tuple((name, value, host) for host in hosts for name, value in cookies.items())
 
 
 def _own_hosts(model: JobFile) -> Iterator[str]:

@@ -14,6 +14,14 @@ from crawler.jobs.urls import url_problem
 
 def auth_rules(tree: Map) -> Iterator[Finding]:
     """Every breach of these rules."""
+    request = tree.get("request")
+    cookies = request.entries.get("cookies") if isinstance(request, Map) else None
+    if cookies is not None and isinstance(cookies.node, Map) and not _names_hosts(tree):
+        yield Finding(
+            cookies.key_mark,
+            "request.cookies: a mapping is for the hosts that the job names, and here they stand in the input; "
+            "name one in `request.url`, or say `true`",
+        )
     auth = tree.get("auth")
     if not isinstance(auth, Map):
         return

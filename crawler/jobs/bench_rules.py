@@ -35,6 +35,9 @@ _FETCH_ONLY: Final = {
     ("checks",): "a benchmark counts statuses and errors alone",
     ("paginate",): "a benchmark asks for the URLs it was given",
     ("auth",): "give the header by `request.headers`",
+    ("request", "cookies"): "give the header by `request.headers`",
+    ("request", "proxy"): "a benchmark asks its target directly",
+    ("request", "body_file"): "give the body by `request.body`",
     ("request", "idempotent"): "a benchmark sends each request once",
 }
 

@@ -157,6 +157,8 @@ class Interpolation:
     def _is_secret_path(self, path: NodePath) -> bool:
         if path[:1] == ("auth",) and len(path) > 1:
             return path[1] not in OPEN_AUTH_KEYS
+        if path[:2] == ("request", "cookies") and len(path) > 2:
+            return True
         return any(isinstance(part, str) and is_secret_name(part) for part in path)
 
     def _remember(self, value: str) -> None:

@@ -24,6 +24,7 @@ from crawler.fanout.plan import RETRIED_KINDS, RETRIED_STATUS
 from crawler.jobs.auth import auth_of
 from crawler.jobs.bench_cells import expand
 from crawler.jobs.bench_job import MAX_URLS, BenchJob, ReportFile, cells_of, one_request, seed_of
+from crawler.jobs.body_file import read_body_file
 from crawler.jobs.checks import TextChecks, response_checks
 from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.input_order import sampled, shuffled
@@ -41,6 +42,7 @@ from crawler.jobs.remote import RemoteLists
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
+from crawler.jobs.transport_job import transport_options
 from crawler.jobs.watch_rules import log_plan, telemetry_plan
 from crawler.models import Timeout
 
@@ -197,7 +199,7 @@ class Job:
         return chain(processors)
 
     def _maker(self, testbed_url: str | None = None) -> RequestMaker:
-        return RequestMaker(self._model, testbed_url)
+        return RequestMaker(self._model, testbed_url, read_body_file(self._model, self._source.base))
 
     @property
     def needs_tls(self) -> bool:
@@ -333,6 +335,7 @@ class Job:
             keepalive_expiry=self._model.http.keepalive,
             guard=guard,
             auth=auth_of(self._model),
+            **transport_options(self._model, self._source.base),
         )
 
     def _outputs(self, folder: Path, run_id: str, begun: datetime | None, *, moved: bool) -> tuple[Output, ...]:
@@ -361,6 +364,9 @@ class Job:
         parts: list[object] = [
             plain(node) for key in ("urls", "input", "request") if (node := tree.get(key)) is not None
         ]
+        body_file = read_body_file(self._model, self._source.base)
+        if body_file is not None:
+            parts.append(hashlib.blake2b(body_file.content, digest_size=16).hexdigest())
         for file in self._source.files:
             if file.path is None:  # on a server: a run reads the copy that it began with
                 parts.append(file.url)

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from crawler.fanout import ClientOptions
+from crawler.fanout.transport import trust_of
 from crawler.jobs.auth import AuthError, auth_of
 from crawler.jobs.bench_rules import model_rules
+from crawler.jobs.body_file import read_body_file
 from crawler.jobs.check import check_schema
 from crawler.jobs.checks import TextChecks, response_checks
 from crawler.jobs.envfile import read_env_file
@@ -30,6 +33,7 @@ from crawler.jobs.requests import URL_NAMES, RequestMaker
 from crawler.jobs.rules import check_rules
 from crawler.jobs.schema import JobFile
 from crawler.jobs.template import TemplateError
+from crawler.jobs.transport_job import transport_options
 from crawler.spider.errors import BadExpression
 
 _COLUMN_NAMES: Final = ("url", "method", "path", "priority")
@@ -155,9 +159,19 @@ class _Loading:
             auth_of(model)
         except AuthError as exc:
             self._find(tree, ("auth",), str(exc))
-        if model.tls.ca_file and not (self.base / model.tls.ca_file).is_file():
-            path = self.base / model.tls.ca_file
-            self._find(tree, ("tls", "ca_file"), f"there is no file {path}")
+        for key in ("ca_file", "client_cert", "client_key"):
+            name = getattr(model.tls, key)
+            if name and not (self.base / name).is_file():
+                self._find(tree, ("tls", key), f"there is no file {self.base / name}")
+        if model.tls.client_cert and not self.findings:
+            try:
+                trust_of(ClientOptions(**transport_options(model, self.base)))
+            except OSError as exc:
+                self._find(tree, ("tls", "client_cert"), f"cannot be used: {exc}")
+        try:
+            read_body_file(model, self.base)
+        except InputError as exc:
+            self._find(tree, ("request", "body_file"), str(exc))
         return tuple(files)
 
     def _check_expressions(self, tree: Map, model: JobFile) -> None:

@@ -12,15 +12,12 @@ from typing import Final
 _BY_SECTION: Final = {
     "": "workers bandwidth autothrottle recrawl dns dedupe robots crawl sitemaps extract",
     "urls[]": "sha256 size",
-    "request": "body_file cookies proxy",
     "timeout": "queue dns tls ttfb min_speed min_speed_for",
     "hosts[]": "headers proxy http_version windows timeout retry robots max_pages",
-    "http": "max_connections streams_per_connection window compression",
-    "tls": "client_cert client_key min_version",
+    "http": "streams_per_connection window",
     "download": "if_exists resume segments segment_min_size preallocate checksums_from on_mismatch mtime max_size pack"
     " pack_items pack_size",
     "stop": "disk_free",
-    "network": "bind",
 }
 
 PENDING: Final[dict[str, frozenset[str]]] = {section: frozenset(keys.split()) for section, keys in _BY_SECTION.items()}

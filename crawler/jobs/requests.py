@@ -257,7 +257,10 @@ URL_NAMES: Final = frozenset({"host", "path", "basename", "ext", "url", "row", "
 
 def _client_headers(job: JobFile, static: Mapping[str, Template]) -> tuple[tuple[str, str], ...]:
     headers = [(name, value.fill({})) for name, value in static.items()]
-    if "user-agent" not in {name.lower() for name in job.request.headers}:
+    given = {name.lower() for name in job.request.headers}
+    if "compression" in job.http.model_fields_set and "accept-encoding" not in given:
+        headers.append(("Accept-Encoding", ", ".join(job.http.compression) or "identity"))
+    if "user-agent" not in given:
         contact = f" (+{job.contact})" if job.contact else ""
         headers.append(("User-Agent", job.request.user_agent or f"crawler/{__version__}{contact}"))
     return tuple(headers)

@@ -36,7 +36,7 @@ FORBIDDEN_HEADERS: Final = frozenset(
 )
 """Headers the client writes itself; a job that sets them could only break the framing (RFC 9110 §7.6.1)."""
 
-_BODY_KEYS: Final = ("json", "form", "body")
+_BODY_KEYS: Final = ("json", "form", "body", "body_file")
 _SPARE_FILES: Final = 64
 _HIDDEN: Final = "not a URL (not shown: it holds a secret)"
 
@@ -140,6 +140,8 @@ def _effectless(tree: Map) -> Iterator[Finding]:
             yield _key_finding(tree, ("redirects", key), "has no effect with `follow: false`")
     if _value(tree, "tls", "verify") is False and _has(tree, "tls", "ca_file"):
         yield _key_finding(tree, ("tls", "ca_file"), "has no effect with `verify: false`")
+    if _has(tree, "tls", "client_key") and not _has(tree, "tls", "client_cert"):
+        yield _key_finding(tree, ("tls", "client_key"), "has no effect without `client_cert`")
     keep = _value(tree, "body", "keep")
     if keep != "inline" and _has(tree, "body", "inline_max"):
         yield _key_finding(tree, ("body", "inline_max"), "has no effect without `keep: inline`")

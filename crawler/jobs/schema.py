@@ -43,9 +43,11 @@ from crawler.jobs.input_schema import Input
 from crawler.jobs.output_schema import Output
 from crawler.jobs.paginate_schema import PaginateSection
 from crawler.jobs.polite_schema import Circuit, HostEntry, PerHost, Stop
+from crawler.jobs.request_schema import Method, Request
 from crawler.jobs.section import SECTION
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
 from crawler.jobs.thresholds import Limits
+from crawler.jobs.transport_schema import Http, Tls
 from crawler.jobs.watch_schema import Log, Telemetry
 
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9._-]{0,62}"
@@ -70,7 +72,6 @@ def _parse_kind(value: object) -> str:
     return str(value)
 
 
-Method = Annotated[str, text(32, r"[A-Z][A-Z0-9_-]*", "a method is a word in capitals, like GET or POST")]
 Status = Annotated[int | str, Reader(_parse_status, {"anyOf": [{"type": "integer"}, {"const": "5xx"}]})]
 Kind = Annotated[str, Reader(_parse_kind, {"type": "string", "examples": ["timeout_*", "connect_*"]})]
 Words = Annotated[list[Text], OneOrMany()]
@@ -115,29 +116,6 @@ class _UrlOrMap:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
         return {"anyOf": [{"type": "string", "format": "uri-reference"}, handler(schema)]}
-
-
-class Request(Section):
-    """How a row becomes a request; texts are templates: `{column}`."""
-
-    method: Method | None = None
-    """HTTP method; default GET."""
-    url: TemplateText | None = None
-    """Absolute http(s) URL after filling; default `{url}`."""
-    params: dict[str, Annotated[list[TemplateText], OneOrMany()]] = {}
-    """Query parameters, percent-encoded and appended."""
-    headers: dict[str, TemplateText] = {}
-    """Request headers."""
-    json_: Annotated[Anything, Field(alias="json")] = None
-    """JSON body; a text that is one `{column:int}` keeps the type."""
-    form: dict[str, Annotated[list[TemplateText], OneOrMany()]] = {}
-    """Form body, as browsers send it."""
-    body: TemplateText | None = None
-    """Text body."""
-    user_agent: Annotated[str | None, text(500, r"[\x20-\x7e]+", "printable ASCII")] = None
-    """Default `crawler/VERSION (+contact)`."""
-    idempotent: Bool | None = None
-    """true lets a POST or PATCH be retried; default by the method."""
 
 
 class TimeoutSection(Section):
@@ -195,24 +173,6 @@ class Redirects(Section):
     """Follow them to other hosts; else such a URL fails with `redirect_blocked`."""
     downgrade: Bool = False
     """Follow them from https to http."""
-
-
-class Http(Section):
-    """The protocol."""
-
-    version: Annotated[Literal["auto", "1.1", "2"], choice("auto", "1.1", "2")] = "auto"
-    """In quotes: `"1.1"`."""
-    keepalive: Duration = 15.0
-    """How long an idle connection is kept."""
-
-
-class Tls(Section):
-    """Certificates."""
-
-    verify: Bool = True
-    """false accepts any certificate; said in each run and record."""
-    ca_file: PathText | None = None
-    """PEM file of authorities to trust instead of the system's, relative to the job file."""
 
 
 class Body(Section):

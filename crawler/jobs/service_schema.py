@@ -167,6 +167,15 @@ class Notify(BaseModel):
     """A program with its arguments; gets the message as JSON on standard input. Never a shell."""
 
 
+def _parse_address(value: object) -> str:
+    from ipaddress import ip_address
+
+    try:
+        return str(ip_address(str(value)))
+    except ValueError:
+        raise ValueError(f"expected an IP address of this machine, not {show(value)}") from None
+
+
 class Network(BaseModel):
     """Which addresses the job may reach; checked on the address that is connected to."""
 
@@ -176,3 +185,5 @@ class Network(BaseModel):
     """Addresses and networks besides the public ones, for the service; `crawler run` reaches everything anyway."""
     deny: Annotated[list[Net], OneOrMany()] = []
     """Addresses and networks that are refused, also if `allow` has them."""
+    bind: Annotated[str | None, Reader(_parse_address, {"type": "string"})] = None
+    """Address of this machine that connections start from."""

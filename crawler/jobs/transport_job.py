@@ -1,0 +1,44 @@
+"""From the keys of connections, proxies, certificates and cookies to options of the client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from crawler.jobs.auth import first_cookies
+from crawler.jobs.schema import JobFile
+
+
+class TransportOptions(TypedDict):
+    """Arguments of `ClientOptions`."""
+
+    proxy: str | None
+    proxies: tuple[str, ...]
+    local_address: str | None
+    max_connections: int | None
+    client_cert: Path | None
+    client_key: Path | None
+    min_tls: Literal["1.2", "1.3"] | None
+    keeps_cookies: bool
+    cookies: tuple[tuple[str, str, str], ...]
+
+
+def transport_options(model: JobFile, base: Path) -> TransportOptions:
+    """Say how connections are made.
+
+    Args:
+        model: The job.
+        base: Folder of the job file.
+    """
+    proxies, cookies = tuple(model.request.proxy), model.request.cookies
+    return {
+        "proxy": proxies[0] if len(proxies) == 1 else None,
+        "proxies": proxies if len(proxies) > 1 else (),
+        "local_address": model.network.bind,
+        "max_connections": model.http.max_connections,
+        "client_cert": base / model.tls.client_cert if model.tls.client_cert else None,
+        "client_key": base / model.tls.client_key if model.tls.client_key else None,
+        "min_tls": model.tls.min_version if "min_version" in model.tls.model_fields_set else None,
+        "keeps_cookies": cookies is not False,
+        "cookies": first_cookies(model) if isinstance(cookies, dict) else (),
+    }

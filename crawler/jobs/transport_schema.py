@@ -1,0 +1,49 @@
+"""The keys of `http` and `tls`, as pydantic models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel
+
+from crawler.jobs.fields import Bool, Duration, OneOrMany, PathText, choice, whole
+from crawler.jobs.section import SECTION
+
+Coding = Literal["gzip", "br", "zstd", "deflate"]
+
+
+class Http(BaseModel):
+    """The protocol."""
+
+    model_config = SECTION
+
+    version: Annotated[Literal["auto", "1.1", "2"], choice("auto", "1.1", "2")] = "auto"
+    """In quotes: `"1.1"`."""
+    keepalive: Duration = 15.0
+    """How long an idle connection is kept."""
+    max_connections: Annotated[int | None, whole(1, 10_000).or_null()] = None
+    """Connections at once; null is no limit besides `concurrency`."""
+    compression: Annotated[list[Annotated[Coding, choice("gzip", "br", "zstd", "deflate")]], OneOrMany()] = [
+        "gzip",
+        "br",
+        "zstd",
+        "deflate",
+    ]
+    """Content codings that are asked for; an empty list asks for none."""
+
+
+class Tls(BaseModel):
+    """Certificates."""
+
+    model_config = SECTION
+
+    verify: Bool = True
+    """false accepts any certificate; said in each run and record."""
+    ca_file: PathText | None = None
+    """PEM file of authorities to trust instead of the system's, relative to the job file."""
+    client_cert: PathText | None = None
+    """PEM file of a certificate to show to servers, with the chain behind it, relative to the job file."""
+    client_key: PathText | None = None
+    """PEM file of its key; default: it stands in `client_cert`."""
+    min_version: Annotated[Literal["1.2", "1.3"], choice("1.2", "1.3")] = "1.2"
+    """Least version of TLS, in quotes."""
