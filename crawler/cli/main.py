@@ -16,6 +16,7 @@ import typer
 from crawler.cli.bench import bench
 from crawler.cli.boundary import Boundary
 from crawler.cli.compare import compare
+from crawler.cli.export import export
 from crawler.cli.request import RequestCommand, request
 from crawler.cli.retry import retry
 from crawler.cli.run import run
@@ -40,6 +41,7 @@ app.command()(validate)
 app.command()(config)
 app.command()(schema)
 app.command()(status)
+app.command()(export)
 app.command()(bench)
 app.command()(compare)
 app.command()(serve)

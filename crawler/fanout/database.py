@@ -34,7 +34,7 @@ from crawler.fanout.ids import fingerprint
 from crawler.fanout.plan import Item
 from crawler.fanout.rewrite import Rewrite, put_in_place
 from crawler.fanout.sinks import Sink, append_records, cut_back, marks_of, settle_all, stage_records
-from crawler.fanout.sinks.part_table import PartTable
+from crawler.fanout.sinks.part_table import PartTable, state_key
 from crawler.fanout.stats import OUTCOMES
 
 APPLICATION_ID: Final = 0x43524C52  # "CRLR", so that `file` and we recognise the file
@@ -195,13 +195,7 @@ class DatabaseFrontier:
         return row
 
     def _key(self, output: str) -> str:
-        """Name an output by its place beside the state: the same from every folder, also when both are moved."""
-        if output == "-" or "://" in output:
-            return output
-        try:
-            return os.path.relpath(output, self._path.parent)
-        except ValueError:  # another drive of Windows
-            return os.path.abspath(output)
+        return state_key(output, self._path)
 
     def _undo_commits(self, short: Sequence[tuple[Sink, int]]) -> None:
         """Go back to the newest commit whose records are all there; what was settled since is pending again."""

@@ -219,6 +219,14 @@ class FileSink:
         if rows:
             self._staged = list(self._chunks(rows))
 
+    def write_rows(self, rows: Sequence[Record]) -> int:
+        """Write rows outside of a run; gives how many of them the output wanted."""
+        chosen = self._selection.choose(rows)
+        self.stage_rows(chosen)
+        self.append()
+        self.settle()
+        return len(chosen)
+
     def append(self) -> None:
         """Write what was staged."""
         for chunk in self._staged:

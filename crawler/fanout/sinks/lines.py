@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 import orjson
@@ -37,10 +38,19 @@ def encode_line(record: Record) -> bytes:
     may cost more, but is never lost.
     """
     try:
-        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(record, default=_written, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
         text = json.dumps(record, ensure_ascii=False, default=str, separators=(",", ":"))
         return text.encode("utf-8", "replace") + b"\n"
+
+
+def _written(value: object) -> orjson.Fragment:
+    """A decimal as the number it is, digit by digit."""
+    from decimal import Decimal
+
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 class Jsonl:
@@ -95,6 +105,8 @@ def cell(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, date):  # and instants, which are dates, too
+        return value.isoformat()
     return encode_line(value).decode()[:-1]  # type: ignore[arg-type]  # lists as well
 
 

@@ -113,6 +113,8 @@ def _float(value: object) -> float | None:
 
 
 def _bool(value: object) -> bool | None:
+    if isinstance(value, str):  # from a cell of a table
+        return {"true": True, "false": False}.get(value)
     return value if isinstance(value, bool) else None
 
 
@@ -140,7 +142,7 @@ def _decimal(value: object) -> Decimal | None:
 
 
 def _list(value: object) -> list[str]:
-    return [_text(one) for one in value] if isinstance(value, list) else [_text(value)]
+    return [_text(one) for one in value] if isinstance(value, list | tuple) else [_text(value)]
 
 
 _CONVERT: Final[Mapping[str, Callable[[object], object]]] = {

@@ -37,14 +37,10 @@ class PartTable:
 
     def parts(self, output: str) -> list[Part]:
         """Give the parts of an output in order."""
-        rows = self._run(
-            "SELECT seq, path, start, rows, target, is_published FROM parts WHERE output = ? ORDER BY seq",
-            self._key(output),
-        )
-        return [
-            Part(seq, self._there(path), start, count, self._there(target), bool(published))
-            for seq, path, start, count, target, published in rows
-        ]
+        try:
+            return stored_parts(self._db, self._key(output), self._path)
+        except sqlite3.Error as error:
+            raise state_error(self._path, error) from error
 
     def add(self, output: str, part: Part) -> None:
         """Note a part, or note it anew."""
@@ -64,14 +60,40 @@ class PartTable:
         for seq in seqs:
             self._run("DELETE FROM parts WHERE output = ? AND seq = ?", self._key(output), seq)
 
-    def _there(self, path: str) -> str:
-        return os.path.normpath(self._path.parent / path) if _is_file(path) else path
-
     def _run(self, statement: str, *values: object) -> list[Any]:
         try:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise state_error(self._path, error) from error
+
+
+def stored_parts(db: sqlite3.Connection, key: str, state_file: Path) -> list[Part]:
+    """Give the parts of an output in order.
+
+    Raises:
+        sqlite3.Error: The database cannot be read.
+    """
+    rows = db.execute(
+        "SELECT seq, path, start, rows, target, is_published FROM parts WHERE output = ? ORDER BY seq", (key,)
+    ).fetchall()
+
+    def there(path: str) -> str:
+        return os.path.normpath(state_file.parent / path) if _is_file(path) else path
+
+    return [
+        Part(seq, there(path), start, count, there(target), bool(published))
+        for seq, path, start, count, target, published in rows
+    ]
+
+
+def state_key(output: str, state_file: Path) -> str:
+    """Name an output by its place beside the state: the same from every folder, also when both are moved."""
+    if output == "-" or "://" in output:
+        return output
+    try:
+        return os.path.relpath(output, state_file.parent)
+    except ValueError:  # another drive of Windows
+        return os.path.abspath(output)
 
 
 def noted_files(state_file: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from crawler.fanout.record import Record
 from crawler.fanout.sinks.lines import format_of
 from crawler.fanout.sinks.parts import PartLog
 from crawler.fanout.sinks.rows import Selection
@@ -51,7 +52,17 @@ class StdoutSink:
 
     def stage(self, finished: Sequence[Finished]) -> None:
         """Encode a batch; the header comes once per run."""
-        lines = [line for row in self._selection.rows(finished) if (line := self._format.encode(row))]
+        self._stage_rows(self._selection.rows(finished))
+
+    def write_rows(self, rows: Sequence[Record]) -> int:
+        """Write rows outside of a run; gives how many of them the output wanted."""
+        chosen = self._selection.choose(rows)
+        self._stage_rows(chosen)
+        self.append()
+        return len(chosen)
+
+    def _stage_rows(self, rows: Sequence[Record]) -> None:
+        lines = [line for row in rows if (line := self._format.encode(row))]
         if lines and not self._has_begun:
             lines.insert(0, self._format.header)
         self._staged = (b"".join(lines), len(lines))
