@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from crawler.jobs.fields import nearest, show
 from crawler.jobs.findings import Finding
+from crawler.jobs.kind_defaults import with_kind_defaults
 from crawler.jobs.nodes import Map, dotted, locate, plain
 from crawler.jobs.pending import PENDING
 from crawler.jobs.schema import JobFile
@@ -25,7 +26,7 @@ def check_schema(tree: Map) -> tuple[JobFile | None, list[Finding]]:
     """
     data = plain(Map(tree.mark, {key: entry for key, entry in tree.entries.items() if not key.startswith("x-")}))
     try:
-        return JobFile.model_validate(data), []
+        return with_kind_defaults(JobFile.model_validate(data)), []
     except ValidationError as exc:
         return None, [_finding(tree, error) for error in exc.errors(include_url=False, include_context=True)]
 
@@ -37,12 +38,15 @@ def known_keys() -> dict[str, frozenset[str]]:
     return levels
 
 
-def _collect(model: type[BaseModel], section: str, levels: dict[str, frozenset[str]]) -> None:
+def _collect(
+    model: type[BaseModel], section: str, levels: dict[str, frozenset[str]], around: tuple[type[BaseModel], ...] = ()
+) -> None:
     names = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
     levels[section] = frozenset(names)
     for name, annotation in names.items():
         for inner, suffix in _models_in(annotation, ""):
-            _collect(inner, f"{section}.{name}{suffix}".lstrip("."), levels)
+            if inner not in (model, *around):  # `fields` of a field are fields
+                _collect(inner, f"{section}.{name}{suffix}".lstrip("."), levels, (model, *around))
 
 
 def _models_in(annotation: Any, suffix: str) -> list[tuple[type[BaseModel], str]]:

@@ -26,6 +26,7 @@ from crawler.jobs.bench_cells import expand
 from crawler.jobs.bench_job import MAX_URLS, BenchJob, ReportFile, cells_of, one_request, seed_of
 from crawler.jobs.body_file import read_body_file
 from crawler.jobs.checks import TextChecks, response_checks
+from crawler.jobs.download_job import client_headers_of, download_of, once_of
 from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.input_order import sampled, shuffled
 from crawler.jobs.inputs import InputFile, Row, read_rows
@@ -78,7 +79,7 @@ class Job:
 
     Attributes:
         name: Name of the job; part of the default output paths.
-        kind: `fetch` (give `plan` and `items` to the engine) or `bench` (`bench_job`).
+        kind: `fetch` or `download` (give `plan` and `items` to the engine) or `bench` (`bench_job`).
         testbed: The run wants the embedded testbed; give its address to `items`.
         warnings: Findings that do not stop the run (a secret file that everyone may read).
         progress_mode: `progress.mode`.
@@ -91,7 +92,7 @@ class Job:
 
     def __init__(self, name: str, model: JobFile, source: Source, warnings: Iterable[Finding] = ()) -> None:
         self.name = name
-        self.kind: Literal["fetch", "bench"] = model.kind
+        self.kind: Literal["fetch", "download", "bench"] = model.kind
         self.testbed = model.testbed
         self.warnings = tuple(warnings)
         self.progress_mode: Literal["auto", "bar", "lines", "none"] = model.progress.mode
@@ -145,6 +146,8 @@ class Job:
             cross_host_redirects=model.redirects.cross_host,
             downgrade_redirects=model.redirects.downgrade,
             body=self._body(folder, moved=out is not None),
+            download=download_of(model, self._source.base),
+            bandwidth=model.bandwidth,
             client=self._client(guard or guard_of(model.network, public_only=False)),
             outputs=self._outputs(folder, run_id, begun, moved=out is not None),
             state_dir=Path(model.state.dir) if model.state.dir and out is None else folder / "state",
@@ -300,6 +303,7 @@ class Job:
             retry_after=retry.retry_after,
             max_wait=retry.max_wait,
             budget=retry.budget,
+            once=once_of(self._model),
         )
 
     def _body(self, folder: Path, *, moved: bool) -> BodyPolicy:
@@ -309,7 +313,7 @@ class Job:
             keep=body.keep,
             directory=directory if body.keep == "file" else None,
             memory_limit=body.memory_limit,
-            max_size=body.max_size,
+            max_size=body.max_size if download.max_size is None else download.max_size,
             inline_max=body.inline_max,
             decode=body.decode,
             hash=body.hash,
@@ -327,7 +331,7 @@ class Job:
     def _client(self, guard: Callable[[str], bool] | None) -> ClientOptions:
         tls = self._model.tls
         return ClientOptions(
-            headers=RequestMaker(self._model).client_headers,
+            headers=(*RequestMaker(self._model).client_headers, *client_headers_of(self._model)),
             http1=self._model.http.version != "2",
             http2=self._model.http.version != "1.1",
             verify=tls.verify,

@@ -17,6 +17,7 @@ from crawler.jobs.bench_rules import model_rules
 from crawler.jobs.body_file import read_body_file
 from crawler.jobs.check import check_schema
 from crawler.jobs.checks import TextChecks, response_checks
+from crawler.jobs.download_rules import ROW_CHECKS, download_model_rules
 from crawler.jobs.envfile import read_env_file
 from crawler.jobs.fields import nearest
 from crawler.jobs.findings import Finding, JobError, Mark
@@ -29,7 +30,7 @@ from crawler.jobs.merge import apply_overrides, read_files
 from crawler.jobs.nodes import Entry, Items, Map, Node, Scalar, dotted, locate
 from crawler.jobs.output_rules import output_rules
 from crawler.jobs.paginate import Paginator
-from crawler.jobs.requests import URL_NAMES, RequestMaker
+from crawler.jobs.requests import RequestMaker, path_names
 from crawler.jobs.rules import check_rules
 from crawler.jobs.schema import JobFile
 from crawler.jobs.template import TemplateError
@@ -37,7 +38,6 @@ from crawler.jobs.transport_job import transport_options
 from crawler.spider.errors import BadExpression
 
 _COLUMN_NAMES: Final = ("url", "method", "path", "priority")
-_PENDING_COLUMNS: Final = ("sha256", "sha512", "md5", "size")
 
 
 def load_job(
@@ -154,6 +154,7 @@ class _Loading:
         self._check_templates(tree, model, files)
         self.findings += output_rules(tree, model, allow_outside=self.allow_outside)
         self.findings += model_rules(tree, model)
+        self.findings += download_model_rules(tree, model, self.base)
         self._check_expressions(tree, model)
         try:
             auth_of(model)
@@ -212,7 +213,7 @@ class _Loading:
             self._find(tree, ("request", "json"), str(exc))
             return
         path = model.download.path
-        needed = maker.names | (path.names - URL_NAMES if path is not None else frozenset())
+        needed = maker.names | (path_names(path, model) if path is not None else frozenset())
         if model.input is not None:
             self._check_columns(tree, model, files, needed)
             return
@@ -226,10 +227,10 @@ class _Loading:
         assert model.input is not None
         mapped: set[str] = set()
         for name in model.input.columns:
-            if name in _PENDING_COLUMNS:
-                self._find(tree, ("input", "columns", name), "this column is known, but not used yet; take it out")
-            elif name not in _COLUMN_NAMES and not re.fullmatch(r"meta\.[A-Za-z_][A-Za-z0-9_.-]*", name):
-                self._find(tree, ("input", "columns", name), "expected url, method, path, priority or meta.NAME")
+            if name not in (*_COLUMN_NAMES, *ROW_CHECKS) and not re.fullmatch(r"meta\.[A-Za-z_][A-Za-z0-9_.-]*", name):
+                self._find(
+                    tree, ("input", "columns", name), "expected url, method, path, priority, sha256, size or meta.NAME"
+                )
             mapped.add(name.removeprefix("meta."))
         for file in files:
             try:

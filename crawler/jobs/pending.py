@@ -10,14 +10,11 @@ from typing import Final
 
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
-    "": "workers bandwidth autothrottle recrawl dns dedupe robots crawl sitemaps extract",
-    "urls[]": "sha256 size",
-    "timeout": "queue dns tls ttfb min_speed min_speed_for",
+    "": "workers autothrottle recrawl dns dedupe robots crawl sitemaps extract",
+    "timeout": "queue dns tls ttfb",
     "hosts[]": "headers proxy http_version windows timeout retry robots max_pages",
     "http": "streams_per_connection window",
-    "download": "if_exists resume segments segment_min_size preallocate checksums_from on_mismatch mtime max_size pack"
-    " pack_items pack_size",
-    "stop": "disk_free",
+    "download": "pack pack_items pack_size",
 }
 
 PENDING: Final[dict[str, frozenset[str]]] = {section: frozenset(keys.split()) for section, keys in _BY_SECTION.items()}

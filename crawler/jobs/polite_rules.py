@@ -8,6 +8,7 @@ from typing import Final
 from crawler.jobs import units
 from crawler.jobs.fields import loosen
 from crawler.jobs.findings import Finding
+from crawler.jobs.kind_defaults import default_of
 from crawler.jobs.nodes import Items, Map, Node, Scalar
 
 _DEFAULT_CONCURRENCY: Final = 64
@@ -38,7 +39,8 @@ def _limits(tree: Map, section: Map, name: str, *, inherited_rate: bool) -> Iter
     if isinstance(burst, int) and burst > 1 and "jitter" in section.entries and has_rate:
         yield _at(section, "jitter", f"{name}.jitter: has no effect with a burst above 1")
     concurrency, own = _value(tree, "concurrency"), _value(section, "concurrency")
-    whole = concurrency if isinstance(concurrency, int) else _DEFAULT_CONCURRENCY
+    default = default_of(_value(tree, "kind"), "concurrency", _DEFAULT_CONCURRENCY)
+    whole = concurrency if isinstance(concurrency, int) else default
     if isinstance(own, int) and own > whole:
         yield _at(section, "concurrency", f"{name}.concurrency: {own} is more than the job's concurrency of {whole}")
 

@@ -89,5 +89,8 @@ class Stop(BaseModel):
     """Failures in a row."""
     memory: RatioOrNull = 0.85
     """Share of the memory of the container or machine from which no new request begins; null is no limit."""
+    disk_free: SizeOrNull = None
+    """Room left on the disk below which it waits for more, and ends if there is none for ten minutes; 1 GiB for
+    downloads."""
     grace: Duration = 10.0
     """Time that requests in flight get to finish after Ctrl-C."""

@@ -48,5 +48,6 @@ def stop_limits_of(model: JobFile) -> StopLimits:
         failure_ratio=stop.failure_ratio,
         failure_ratio_window=stop.failure_ratio_window,
         consecutive_failures=stop.consecutive_failures,
+        disk_free=stop.disk_free,
         memory=stop.memory,
     )

@@ -11,6 +11,9 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 
 from crawler.fanout import Item
+from crawler.fanout.checksums import ALGORITHMS
+from crawler.fanout.names import LATE_NAMES
+from crawler.jobs.download_job import checks_of
 from crawler.jobs.inputs import Row
 from crawler.jobs.paginate_values import first_values, turned_name
 from crawler.jobs.rules import has_line_break
@@ -23,6 +26,7 @@ from crawler.version import __version__
 
 _METHOD: Final = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
 _ROW_KEYS: Final = ("url", "method", "path", "priority")
+_CHECK_KEYS: Final = (*ALGORITHMS, "size")
 
 
 class RowError(ValueError):
@@ -73,11 +77,16 @@ class RequestMaker:
         self._columns = job.input.columns if job.input is not None else {}
         self._path = job.download.path
         self._keeps_files = job.body.keep == "file"
+        self._is_download = job.kind == "download"
+        self._is_named_late = (
+            self._is_download and self._path is not None and not LATE_NAMES.isdisjoint(self._path.names)
+        )
         self._idempotent = request.idempotent
         self._first_page = first_values(job.paginate) if job.paginate is not None else None
         self._turned = turned_name(job.paginate) if job.paginate is not None else ""
         columns = self._columns
-        self._used_columns = {columns.get(name, name) for name in _ROW_KEYS if name != "path" or self._keeps_files}
+        row_keys = (*_ROW_KEYS, *_CHECK_KEYS) if self._is_download else _ROW_KEYS
+        self._used_columns = {columns.get(name, name) for name in row_keys if name != "path" or self._keeps_files}
         self._meta_names = {column: name[5:] for name, column in columns.items() if name.startswith("meta.")}
         self._params = [(name, value) for name, values in request.params.items() for value in values]
         static = {name: value for name, value in request.headers.items() if value.is_static}
@@ -112,6 +121,11 @@ class RequestMaker:
         self._remember(item, row.fields, row.number, method)
         item.priority = _priority(names.get("priority"))
         item.meta = self._meta(row)
+        if self._is_download:
+            try:
+                item.checksums, item.size = checks_of(names)
+            except ValueError as exc:
+                raise RowError(str(exc)) from exc
         return item
 
     def from_entry(self, entry: UrlEntry, number: int) -> Item:
@@ -119,12 +133,16 @@ class RequestMaker:
         names: dict[str, object] = {**entry.meta, "url": entry.url}
         if entry.path is not None:
             names["path"] = entry.path
+        if entry.sha256 is not None:
+            names["sha256"] = entry.sha256
         item = self._make(self._on_first_page(names), number, method=entry.method)
         if entry.body is not None or "json_" in entry.model_fields_set:
             item.body, content_type = _entry_body(entry)
             item.headers = (*_without_content_type(item.headers), *_content_type(entry.headers, content_type))
         if entry.headers:
             item.headers = _laid_over(item.headers, tuple(entry.headers.items()))
+        if self._is_download:
+            item.checksums, item.size = checks_of({name: getattr(entry, name) for name in _CHECK_KEYS})
         self._remember(item, names, number, entry.method, entry)
         item.priority = entry.priority
         item.meta = dict(entry.meta) or None
@@ -236,8 +254,13 @@ class RequestMaker:
         if self._path is None:
             path = names.get("path")
             return _text(path) or None
+        if isinstance(names.get("row"), int):
+            names = {"index": int(str(names["row"])) - 1, **names}
+        whole = {**url_names(url), **names, **{f"meta.{name}": value for name, value in names.items()}}
         try:
-            return self._path.fill({**url_names(url), **names})
+            if not self._is_named_late:
+                return self._path.fill(whole)
+            return self._path.fill_but(LATE_NAMES, {name: whole[name] for name in whole if _is_known(name, whole)})
         except TemplateError as exc:
             raise RowError(str(exc)) from exc
 
@@ -251,8 +274,19 @@ def url_names(url: str) -> dict[str, str]:
     return {"host": parts.hostname or "", "path": path, "basename": basename, "ext": dot + suffix if stem else ""}
 
 
-URL_NAMES: Final = frozenset({"host", "path", "basename", "ext", "url", "row", "key"})
+def _is_known(name: str, values: Names) -> bool:
+    """Whether a row says something under a name; of a digest, an empty cell says nothing."""
+    return name not in LATE_NAMES or (name == "sha256" and bool(_text(values[name])))
+
+
+URL_NAMES: Final = frozenset({"host", "path", "basename", "ext", "url", "row", "index", "key"})
 """Names that `download.path` has without any column."""
+
+
+def path_names(path: Template, job: JobFile) -> frozenset[str]:
+    """Give the columns that `download.path` needs: those that neither the URL nor the finished file gives."""
+    late = LATE_NAMES if job.kind == "download" else frozenset()
+    return frozenset(name.removeprefix("meta.") for name in path.names - late) - URL_NAMES
 
 
 def _client_headers(job: JobFile, static: Mapping[str, Template]) -> tuple[tuple[str, str], ...]:

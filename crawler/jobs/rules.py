@@ -11,6 +11,7 @@ from typing import Final
 
 from crawler.jobs.auth_rules import auth_rules
 from crawler.jobs.bench_rules import kind_rules
+from crawler.jobs.download_rules import download_rules
 from crawler.jobs.fields import loosen
 from crawler.jobs.findings import Finding
 from crawler.jobs.nodes import Items, Map, Node, Scalar, ScalarValue, locate
@@ -145,7 +146,7 @@ def _effectless(tree: Map) -> Iterator[Finding]:
     keep = _value(tree, "body", "keep")
     if keep != "inline" and _has(tree, "body", "inline_max"):
         yield _key_finding(tree, ("body", "inline_max"), "has no effect without `keep: inline`")
-    if keep != "file" and _has(tree, "download"):
+    if keep != "file" and _has(tree, "download") and _value(tree, "kind") != "download":
         yield _key_finding(tree, ("download",), "has no effect without `body: {keep: file}`")
     if _has(tree, "input", "seed") and not (_has(tree, "input", "sample") or _has(tree, "input", "shuffle")):
         yield _key_finding(tree, ("input", "seed"), "has no effect without `sample` or `shuffle`")
@@ -191,6 +192,7 @@ _RULES: Final = (
     auth_rules,
     paginate_rules,
     polite_rules,
+    download_rules,
     service_rules,
     watch_rules,
     kind_rules,

@@ -15,6 +15,7 @@ from crawler.fanout.kinds import KINDS
 from crawler.jobs.auth_schema import AuthSection
 from crawler.jobs.bench_schema import Bench
 from crawler.jobs.checks_schema import Check
+from crawler.jobs.download_schema import ByteRateOrNull, Checksums, Download
 from crawler.jobs.fields import (
     Anything,
     Bool,
@@ -30,7 +31,6 @@ from crawler.jobs.fields import (
     Schema,
     Size,
     SizeOrNull,
-    TemplateText,
     Text,
     choice,
     nearest,
@@ -84,7 +84,7 @@ class Section(BaseModel):
     model_config = SECTION
 
 
-class UrlEntry(Section):
+class UrlEntry(Checksums, Section):
     """One URL with what belongs to it; taken as written, not as templates."""
 
     url: Text
@@ -126,7 +126,11 @@ class TimeoutSection(Section):
     read: LimitOrNull = 30.0
     """Longest silence of the server."""
     total: LimitOrNull = 120.0
-    """The whole attempt."""
+    """The whole attempt; no limit for downloads."""
+    min_speed: ByteRateOrNull = None
+    """Bytes per second below which a download is broken off (`too_slow`)."""
+    min_speed_for: Limit = 30.0
+    """For so long."""
 
 
 class Backoff(Section):
@@ -198,17 +202,6 @@ def _parse_hash(value: object) -> bool:
     raise ValueError(f"expected sha256 or false, not {show(value)}")
 
 
-class Download(Section):
-    """Where the bodies of `body.keep: file` are written."""
-
-    dir: PathText | None = None
-    """Folder; default `out/<name>/files`. Nothing is written outside it."""
-    path: TemplateText | None = None
-    """Name of each file below `dir`; default from the URL."""
-    fsync: Bool = True
-    """Wait for the disk before a file gets its final name."""
-
-
 class State(Section):
     """What a run needs to go on where it stopped."""
 
@@ -240,8 +233,10 @@ class JobFile(Section):
     """Part of paths; default the file's name."""
     description: Annotated[str | None, text(500)] = None
     """For people."""
-    kind: Annotated[Literal["fetch", "bench"], choice("fetch", "bench", later=("download", "crawl"))] = "fetch"
-    """What the job does: fetch each URL once, or measure ways of fetching them."""
+    kind: Annotated[Literal["fetch", "download", "bench"], choice("fetch", "download", "bench", later=("crawl",))] = (
+        "fetch"
+    )
+    """What the job does: fetch each URL once, download files, or measure ways of fetching."""
     contact: Annotated[str | None, text(200, r"[\x21-\x7e]+", "an e-mail address or a URL")] = None
     """E-mail or URL, told to servers in the User-Agent."""
     tags: Annotated[list[Text], OneOrMany(), Field(max_length=20)] = []
@@ -270,6 +265,8 @@ class JobFile(Section):
     """Other limits for some hosts; the first that matches counts."""
     rate: RateOrNull = None
     """Starts per time of the whole job, like 100/s."""
+    bandwidth: ByteRateOrNull = None
+    """Bytes per second of all bodies together, like 20MiB/s."""
     circuit: Circuit = Circuit()
     timeout: TimeoutSection = TimeoutSection()
     retry: Retry = Retry()

@@ -2,6 +2,7 @@
 
     {name}        the row's value as text
     {name:int}    the value as a whole number (also float, bool, str); alone in a JSON body it keeps that type
+    {name:8}      its first 8 characters
     {name:05d}    formatted: fill, width, precision and one of d x X f s
     {{ and }}     braces
 
@@ -18,6 +19,7 @@ from typing import Final
 
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _FIELD: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)(?::(?P<spec>.+))?")
+_PREFIX: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _FORMAT: Final = re.compile(r"[<>^]?0?[0-9]{0,3}(?:\.[0-9]{1,2})?[dxXfs]")
 _WORDS: Final = {"true": True, "false": False}
 
@@ -34,6 +36,7 @@ _Convert = Callable[[object], object]
 class _Field:
     name: str
     convert: _Convert
+    spec: str | None
 
 
 class Template:
@@ -69,6 +72,30 @@ class Template:
         """
         return "".join(part if isinstance(part, str) else _text(_value(part, row)) for part in self._parts)
 
+    def fill_but(self, later: frozenset[str], row: Row, *, check: bool = False) -> str:
+        """The text for one row, in which fields of `later` that the row does not have stay in braces, and every other
+        brace is doubled.
+
+        Args:
+            later: Names that somebody fills in afterwards.
+            row: The values.
+            check: Look at the form alone: what the row holds does not count.
+
+        Raises:
+            TemplateError: As `fill`; or a field of `later` has a format other than a number of characters.
+        """
+        text = ""
+        for part in self._parts:
+            if isinstance(part, str):
+                text += _doubled(part)
+            elif part.name in later and (check or part.name not in row):
+                if part.spec is not None and _PREFIX.fullmatch(part.spec) is None:
+                    raise TemplateError(f"{{{part.name}:{part.spec}}} takes a number of characters only")
+                text += f"{{{part.name}}}" if part.spec is None else f"{{{part.name}:{part.spec}}}"
+            else:
+                text += _doubled("" if check else _text(_value(part, row)))
+        return text
+
     def fill_typed(self, row: Row) -> object:
         """As `fill`, but a template that is one field alone keeps the type its `:int`, `:float` or `:bool` asks for."""
         if len(self._parts) == 1 and isinstance(only := self._parts[0], _Field):
@@ -78,6 +105,10 @@ class Template:
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
+
+
+def _doubled(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _compile(text: str) -> tuple[str | _Field, ...]:
@@ -107,14 +138,17 @@ def _field(inner: str, text: str) -> _Field:
         raise TemplateError(f"{{{inner}}} in {_show(text)} is no field; write {{name}}, {{name:int}} or {{name:05d}}")
     spec = match["spec"]
     if spec is None or spec == "str":
-        return _Field(match["name"], _text)
+        return _Field(match["name"], _text, None)
     if spec in _CASTS:
-        return _Field(match["name"], _CASTS[spec])
+        return _Field(match["name"], _CASTS[spec], spec)
+    if _PREFIX.fullmatch(spec) is not None:
+        length = int(spec)
+        return _Field(match["name"], lambda value: _text(value)[:length], spec)
     if _FORMAT.fullmatch(spec) is None:
         raise TemplateError(
-            f"{{{inner}}} in {_show(text)}: unknown format {spec!r}; use int, float, bool, str, 05d, .2f …"
+            f"{{{inner}}} in {_show(text)}: unknown format {spec!r}; use int, float, bool, str, 8, 05d, .2f …"
         )
-    return _Field(match["name"], _formatter(spec))
+    return _Field(match["name"], _formatter(spec), spec)
 
 
 def _value(field: _Field, row: Row) -> object:

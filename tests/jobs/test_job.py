@@ -255,11 +255,11 @@ def test_env_file(folder: Path) -> None:
         ),
         (
             "input: {path: list.csv, columns: {ulr: url}}",
-            "1:40: input.columns.ulr: expected url, method, path, priority or meta.NAME",
+            "1:40: input.columns.ulr: expected url, method, path, priority, sha256, size or meta.NAME",
         ),
         (
             "input: {path: list.csv, columns: {sha256: id}}",
-            "1:43: input.columns.sha256: this column is known, but not used yet; take it out",
+            "1:35: input.columns.sha256: has no effect without `kind: download`",
         ),
         (URLS + "request: {params: {a: '{id}'}}", "1:8: urls[0]: a template needs 'id', which `meta` does not have"),
         (

@@ -42,7 +42,7 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
         ("urls: [{url: x, metod: GET}]", "1:17: urls[0].metod: unknown key; did you mean 'method'?"),
         (
             "stop: {q: 1}",
-            "1:8: stop.q: unknown key; known here: after, bytes, consecutive_failures, failure_ratio,"
+            "1:8: stop.q: unknown key; known here: after, bytes, consecutive_failures, disk_free, failure_ratio,"
             " failure_ratio_window, failures, grace, memory, requests",
         ),
         ("per_host: {rate: 5}", "1:18: per_host.rate: 5 is no rate; write a rate like 20/s, 30/m or 1/5s"),
@@ -55,8 +55,11 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "hosts: {match: x, windows: []}",
             "1:19: hosts[0].windows: this key is known, but this version does not do it yet; take it out",
         ),
-        ("kind: crawl", "1:7: kind: 'crawl' is known, but this version does not do it yet (it does fetch or bench)"),
-        ("kind: fech", "1:7: kind: expected fetch or bench, not 'fech'; did you mean 'fetch'?"),
+        (
+            "kind: crawl",
+            "1:7: kind: 'crawl' is known, but this version does not do it yet (it does fetch or download or bench)",
+        ),
+        ("kind: fech", "1:7: kind: expected fetch or download or bench, not 'fech'; did you mean 'fetch'?"),
         ("http: {version: 1.1}", '1:17: http.version: expected auto or 1.1 or 2, not 1.1; put it in quotes: "1.1"'),
         ("concurrency: 0", "1:14: concurrency: must be between 1 and 10000, not 0"),
         ("concurrency: null", "1:14: concurrency: expected a whole number, not null"),
@@ -322,7 +325,7 @@ def test_json_schema_helps_an_editor() -> None:
         if path.endswith("/properties"):
             for name, value in part.items():
                 assert "description" in value or "$ref" in value or name == "input", f"{path}/{name}"
-    assert schema["properties"]["kind"]["enum"] == ["fetch", "bench"]
+    assert schema["properties"]["kind"]["enum"] == ["fetch", "download", "bench"]
     assert schema["$defs"]["Backoff"]["properties"]["jitter"]["enum"] == ["full", "equal", "none"]
     assert set(schema["$defs"]["Request"]["properties"]) == known_keys()["request"]
 
