@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import anyio
+
 from crawler.client.redirects import STATUSES, redirect_request
 from crawler.errors import RequestError, StreamError, TooManyRedirects
 from crawler.fanout.errors import RedirectBlocked
@@ -168,13 +170,20 @@ def _is_same(one: Request, other: Request) -> bool:
 
 
 async def _drain(response: Response) -> None:
-    """Be done with the body of a redirect."""
+    """Be done with the body of a redirect, which is kept with it if it is small."""
     if response.is_closed:
         return
-    size = 0
-    with contextlib.suppress(RequestError, StreamError):
-        async for piece in response.aiter_raw():
-            size += len(piece)
-            if size > MAX_DRAINED:
-                break
-    await response.aclose()
+    pieces: list[bytes] = []
+    left = MAX_DRAINED
+    try:
+        with contextlib.suppress(RequestError, StreamError):
+            async for piece in response.aiter_raw():
+                pieces.append(piece)
+                left -= len(piece)
+                if left < 0:
+                    break
+            else:
+                response.keep(b"".join(pieces))
+    finally:
+        with anyio.CancelScope(shield=True):  # the connection goes back, also when we are being cancelled
+            await response.aclose()

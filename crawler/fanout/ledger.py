@@ -182,7 +182,7 @@ class Ledger:
 
         def wanted(lease: Lease) -> bool:  # runs in the thread, and only looks at what belongs to the loop
             host = lease.host = host_key(lease.item.url, by)
-            room = turns.room(host)
+            room = turns.room(host, -lease.item.priority)
             if room is not None and leased[host] >= room:
                 passed.append(lease)
                 return False
@@ -218,6 +218,8 @@ class Ledger:
     async def _results(self, leases: Sequence[Lease], now: float) -> list[Result]:
         """Make results to be filled; those of requests that may not go out are delivered."""
         results = [Result(lease, lease.id, lease.item.key, now) for lease in leases]
+        for result in results:
+            result.rank = -result.target.item.priority
         if self._judge is None:
             return results
         may_go: list[Result] = []

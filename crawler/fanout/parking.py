@@ -15,6 +15,7 @@ MAX_PARKED: Final = 1_000_000
 
 _SHIFT: Final = 44  # numbers below 2**44, ranks above: one integer sorts by both
 _LOW: Final = (1 << _SHIFT) - 1
+_MAX_RANK: Final = (1 << (63 - _SHIFT)) - 1  # beyond it ranks count as equal here
 
 
 class Parking:
@@ -40,7 +41,7 @@ class Parking:
         lot = self._lots.get(host)
         if lot is None:
             lot = self._lots[host] = array("q")
-        packed = (rank << _SHIFT) | number
+        packed = (max(-_MAX_RANK, min(rank, _MAX_RANK)) << _SHIFT) | number
         if lot and packed < lot[-1]:
             self._unsorted.add(host)
         lot.append(packed)

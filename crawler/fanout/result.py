@@ -43,6 +43,7 @@ class Result:
         started: Monotonic time of the first attempt's start.
         begun, ended: Monotonic start and end of the last attempt.
         queue: Seconds the last attempt waited for its host, its slot, a connection and its turns of the event loop.
+        rank: Its place among those of its host that wait: small ones first.
         host: Name of its host in the tables of politeness; empty where there are none.
         held: Monotonic time from which it waited for its host.
         hop: Where a redirect leads that is still to be followed.
@@ -88,6 +89,7 @@ class Result:
         "path",
         "phases",
         "queue",
+        "rank",
         "rate_limited",
         "ready",
         "request",
@@ -114,6 +116,7 @@ class Result:
         self.started = self.begun = self.ended = 0.0
         self.queue = self.overhead = self.held = self.host_wait = 0.0
         self.host = ""
+        self.rank = 0
         self.is_unprepared = False
         self.hop: Hop | None = None
         self.phases: Timing | None = None

@@ -231,8 +231,9 @@ class Run:
             return recorder.record(result, result.target.item, result.target.fp)
 
         extras = Extras(plan, record_of, epoch, stats.mask)
+        sender = watched(client, plan)
         fetcher = Fetcher(
-            watched(client, plan),
+            sender,
             clock=clock,
             build=lambda result: build_request(client, result.target.item),
             follow_redirects=plan.follow_redirects,
@@ -240,7 +241,7 @@ class Run:
             naming=lambda result: (result.target.item.path, result.target.fp),
             downloads=bodies if isinstance(bodies, Downloads) else None,
             checks=plan.checks,
-            hops=Hops(plan, client.send, self._judge, turns, clock) if plan.follow_redirects else None,
+            hops=Hops(plan, sender.send, self._judge, turns, clock) if plan.follow_redirects else None,
         )
 
         async def attempt(result: Result) -> bool:

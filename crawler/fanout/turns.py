@@ -42,10 +42,11 @@ class Host:
         quota: How many should wait in memory at most.
         has_more: More of its requests lie in the frontier, passed over for now.
         is_hungry: Somebody was told that it needs more of them.
+        last_rank: Rank of the last one that waits, or waited.
         is_preparing: A request finds out whether the others may go out; until then none does.
     """
 
-    __slots__ = ("at", "clock", "has_more", "is_hungry", "is_preparing", "key", "queue", "quota")
+    __slots__ = ("at", "clock", "has_more", "is_hungry", "is_preparing", "key", "last_rank", "queue", "quota")
 
     def __init__(self, key: str, clock: HostClock) -> None:
         self.key = key
@@ -56,6 +57,19 @@ class Host:
         self.has_more = False
         self.is_hungry = False
         self.is_preparing = False
+        self.last_rank = 0
+
+    def line_up(self, result: Result) -> None:
+        """Put a request behind the others, but before those of a lower rank that have not begun."""
+        queue, rank = self.queue, result.rank
+        if not queue or rank >= self.last_rank:
+            self.last_rank = rank
+            queue.append(result)
+            return
+        place = len(queue)
+        while place and queue[place - 1].rank > rank and not queue[place - 1].attempts:
+            place -= 1
+        queue.insert(place, result)
 
     def ready_at(self) -> float:
         """Give the instant from which it may be asked: infinite until a request under way ends."""
@@ -114,12 +128,17 @@ class Turns:
             host = self._hosts[key] = Host(key, clock)
         return host
 
-    def room(self, key: str) -> int | None:
+    def room(self, key: str, rank: int = 0) -> int | None:
         """Give how many more requests of a host should wait here; `None` if it needs no such bound.
 
-        Changes nothing, so that any thread may ask.
+        One that goes before some of those that wait finds more room; otherwise none goes before those that lie in the
+        frontier. Changes nothing, so that any thread may ask.
         """
         host = self._hosts.get(key)
+        if host is not None and host.queue and rank < host.last_rank:
+            return LAST_QUOTA - len(host.queue)
+        if host is not None and host.has_more:
+            return 0
         if host is not None and host.queue:
             return host.quota - len(host.queue)
         limits = limits_for(self._politeness, key)
@@ -141,7 +160,7 @@ class Turns:
             self._start(host, result, now)
             return True
         self._put(host, result, now)
-        host.queue.append(result)
+        host.line_up(result)
         return False
 
     def put(self, result: Result, now: float, *, is_first: bool) -> None:
@@ -151,7 +170,7 @@ class Turns:
         if is_first:
             host.queue.appendleft(result)
         else:
-            host.queue.append(result)
+            host.line_up(result)
 
     def _put(self, host: Host, result: Result, now: float) -> None:
         result.held = now

@@ -30,3 +30,13 @@ def test_each_host_gets_its_numbers_in_order(steps: list[tuple[str, int, int] | 
             assert parking.recall(host, step) == [number for _, number in rows[:step]]
             del rows[:step]
         assert parking.count == sum(map(len, model.values()))
+
+
+def test_extreme_priorities_are_kept_in_bounds() -> None:
+    """A priority beyond what a packed number can say is an extreme one, not an error."""
+    parking = Parking()
+    parking.park("h", 10**9, 1)
+    parking.park("h", -(10**9), 2)
+    parking.park("h", 0, 3)
+
+    assert parking.recall("h", 3) == [2, 3, 1]

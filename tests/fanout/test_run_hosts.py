@@ -14,15 +14,19 @@ import trio
 from trio.testing import MockClock
 
 from crawler.fanout import (
+    BodyPolicy,
     CircuitPolicy,
+    Findings,
     Gate,
     HostLimits,
     HostRule,
     Item,
     Outcome,
     Output,
+    Page,
     Plan,
     Politeness,
+    Processor,
     RetryPolicy,
     Run,
     StopLimits,
@@ -66,6 +70,7 @@ def play(
     items: list[Item],
     monkeypatch: pytest.MonkeyPatch,
     gate: Gate | None = None,
+    processor: Processor | None = None,
     **plan: Any,
 ) -> Outcome:
     """Run in memory, without threads, on a clock that jumps."""
@@ -77,7 +82,7 @@ def play(
     for module in (ledger_module, run_module):
         monkeypatch.setattr(module.anyio.to_thread, "run_sync", inline)
     settings: dict[str, Any] = {"outputs": (Output(folder / "out.jsonl"),), **plan}
-    run = Run(Plan("polite", **settings), items, gate=gate, client=client)
+    run = Run(Plan("polite", **settings), items, processor, gate, client=client)
     return trio.run(run.execute, clock=MockClock(autojump_threshold=0))
 
 
@@ -233,6 +238,38 @@ def test_the_whole_run_has_a_rate_too(tmp_path: Path, monkeypatch: pytest.Monkey
     starts = sorted(start for times in client.starts.values() for start in times)
     assert all(later - earlier >= 0.1 - 1e-9 for earlier, later in pairwise(starts))
     assert starts[-1] - starts[0] < 69 * 0.1 + 0.5
+
+
+@pytest.mark.parametrize("order", ["bfs", "dfs"])
+def test_priorities_order_a_crawl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    """Depth as priority goes wide or deep: links found late go before others of their host that wait already."""
+
+    class Tree:
+        async def process(self, page: Page) -> Findings:
+            await trio.lowlevel.checkpoint()
+            depth = (page.item.depth or 0) + 1
+            links = range(3) if depth <= 4 else ()
+            priority = -depth if order == "bfs" else depth
+            return Findings(found=[Item(f"{page.item.url}{n}", depth=depth, priority=priority) for n in links])
+
+    client = Hosts()
+    play(
+        tmp_path,
+        client,
+        [Item("http://h.example/s")],
+        monkeypatch,
+        processor=Tree(),
+        body=BodyPolicy(hold=100),
+        politeness=Politeness(limits=HostLimits(rate=1.0)),
+        concurrency=4,
+    )
+
+    depths = [len(url.rpartition("/")[2]) - 1 for url in client.tries]
+    assert len(depths) == 1 + 3 + 9 + 27 + 81
+    if order == "bfs":
+        assert depths == sorted(depths)
+    else:
+        assert all(later == earlier + 1 for earlier, later in pairwise(depths) if earlier < 4)
 
 
 @pytest.mark.anyio
