@@ -31,10 +31,12 @@ import orjson
 from crawler.fanout.errors import StateDamaged, output_error, state_error
 from crawler.fanout.frontier import SCAN, Added, Finished, Lease, Wanted
 from crawler.fanout.ids import fingerprint
-from crawler.fanout.plan import Item
+from crawler.fanout.plan import Item, Output
 from crawler.fanout.rewrite import Rewrite, put_in_place
 from crawler.fanout.sinks import Sink, append_records, cut_back, marks_of, settle_all, stage_records
 from crawler.fanout.sinks.part_table import PartTable, state_key
+from crawler.fanout.sinks.parts import Part
+from crawler.fanout.sinks.reading import Stored
 from crawler.fanout.stats import OUTCOMES
 
 APPLICATION_ID: Final = 0x43524C52  # "CRLR", so that `file` and we recognise the file
@@ -218,6 +220,12 @@ class DatabaseFrontier:
         """Give the number of requests by outcome, and under `pending` those without one."""
         return dict(self._counts)
 
+    def stored(self, output: Output) -> Stored:
+        """Give an output as it is vouched for, for reading it back."""
+        name = output.identity or output.remote or str(output.path)
+        parts = self._part_table.parts(name) or [Part(0, str(output.path), 0, 0)]
+        return Stored(output, parts, *self.committed(name))
+
     # -- trying again -------------------------------------------------------------------------------------------------
 
     def reopen(self, fingerprints: Collection[bytes], rewrites: Sequence[Rewrite]) -> int:
@@ -242,7 +250,9 @@ class DatabaseFrontier:
                     self._db.execute("DELETE FROM commits WHERE output = ?", (self._key(rewrite.name),))
                     mark = (self._key(rewrite.name), self._commit_id + 1, rewrite.size, rewrite.rows)
                     self._db.execute("INSERT INTO commits VALUES (?, ?, ?, ?)", mark)
-                due = _encode([self._key(rewrite.name) for rewrite in rewrites])
+                    for part in rewrite.parts:
+                        self._part_table.add(rewrite.name, part)
+                due = _encode([self._key(path) for rewrite in rewrites for path in rewrite.paths])
                 self._db.execute("INSERT OR REPLACE INTO meta VALUES ('rewrites', ?)", (due,))
                 self._save(counts=_encode(self._counts), commit_id=self._commit_id + 1)
         except BaseException:

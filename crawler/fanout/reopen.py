@@ -14,21 +14,20 @@ says which copies there are, and a copy that is not there any more has got its n
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from crawler.fanout.database import DatabaseFrontier
-from crawler.fanout.errors import HostSuspended, RunError, StateDamaged, output_error
+from crawler.fanout.errors import HostSuspended, RunError
 from crawler.fanout.lock import StateLock
-from crawler.fanout.plan import Plan
-from crawler.fanout.rewrite import COPY_SUFFIX, Rewrite
+from crawler.fanout.plan import Output, Plan
+from crawler.fanout.sinks.reading import TABLES, stored_rows
+from crawler.fanout.sinks.rewriting import check_rewritable, copy_without
+from crawler.fanout.sinks.rewriting import fingerprint_of as _fingerprint
 
-_MAX_COPY: Final = 1 << 20
+_TELLING: Final = ("id", "outcome", "status", "error.kind")
 
 
 class NothingToRetry(RunError):
@@ -55,33 +54,64 @@ def reopen(plan: Plan, kinds: Sequence[str] = (), statuses: Sequence[str] = (), 
     assert plan.state_dir is not None
     if not state_file.is_file():
         raise NothingToRetry(f"there is no run in {plan.state_dir}; `crawler run` makes one")
-    files = [output.path for output in plan.outputs if str(output.path) != "-"]
-    if not files:
-        raise NothingToRetry(
-            "the records of this run went to standard output, so nobody knows what failed how; "
-            "add an output that is a file"
-        )
+    source = _source(plan)
     lock = StateLock(state_file.parent / "lock")
     try:
         frontier = DatabaseFrontier(state_file, plan.durability)
         try:
-            return _reopen(frontier, files, lambda record: _is_chosen(record, kinds, statuses))
+            return _reopen(frontier, plan, source, lambda record: _is_chosen(record, kinds, statuses))
         finally:
             frontier.close()
     finally:
         lock.release()
 
 
-def _reopen(frontier: DatabaseFrontier, files: Sequence[Path], is_chosen: Callable[[dict[str, object]], bool]) -> int:
+def _source(plan: Plan) -> Output:
+    """Choose the output that tells what failed how."""
+    for output in plan.outputs:
+        is_readable = output.is_local and output.format in ("jsonl", "csv")
+        is_whole = output.records == "requests" and output.where is None
+        if is_readable and is_whole and all(_has(output, name) for name in _TELLING):
+            return output
+    raise NothingToRetry(
+        "no output of this run tells what failed how: that takes a file of jsonl or csv without `where` and with the "
+        f"fields {', '.join(_TELLING)}, and not standard output; add one and run the job once more with --fresh"
+    )
+
+
+def _has(output: Output, name: str) -> bool:
+    heads = {name, name.partition(".")[0]}
+    return not output.fields or not heads.isdisjoint(output.fields)
+
+
+def _rewritten(plan: Plan) -> list[Output]:
+    """Give the outputs that lose records: those with one per request.
+
+    Others keep what they have: a try that was made was made, an archive has what came, and what failed has neither
+    items nor checksums.
+    """
+    return [
+        output
+        for output in plan.outputs
+        if output.format in TABLES and output.records == "requests" and not output.is_stdout
+    ]
+
+
+def _reopen(
+    frontier: DatabaseFrontier, plan: Plan, source: Output, is_chosen: Callable[[dict[str, object]], bool]
+) -> int:
     frontier.finish_rewrites()
     chosen: set[bytes] = set()
-    for record, _ in _records(files[0], frontier.committed(str(files[0]))[0]):
+    stored = frontier.stored(source)
+    for record in stored_rows(stored):
         if is_chosen(record):
-            chosen.add(_fingerprint(record, files[0]))
+            chosen.add(_fingerprint(record, stored.output.path))
     if not chosen:
         return 0
-    rewrites = [_copy_without(path, chosen, frontier.committed(str(path))[0]) for path in files]
-    return frontier.reopen(chosen, rewrites)
+    outputs = [frontier.stored(output) for output in _rewritten(plan)]
+    for one in outputs:
+        check_rewritable(one)
+    return frontier.reopen(chosen, [copy_without(one, chosen) for one in outputs])
 
 
 def _is_chosen(record: dict[str, object], kinds: Sequence[str], statuses: Sequence[str]) -> bool:
@@ -91,45 +121,5 @@ def _is_chosen(record: dict[str, object], kinds: Sequence[str], statuses: Sequen
         return False
     if kinds and not any(fnmatchcase(kind, pattern) for pattern in kinds):
         return False
-    status = str(record.get("status"))
+    status = str(record.get("status"))  # a text in a table
     return not statuses or any(status == wanted or f"{status[0]}xx" == wanted for wanted in statuses)
-
-
-def _records(path: Path, end: int) -> Iterator[tuple[dict[str, object], bytes]]:
-    """The committed records of an output with their lines; what stands behind them no commit vouches for."""
-    try:
-        with open(path, "rb") as file:
-            while file.tell() < end and (line := file.readline()):
-                record = orjson.loads(line)
-                if not isinstance(record, dict):
-                    raise ValueError("not an object")
-                yield record, line
-    except FileNotFoundError as error:
-        raise StateDamaged(f"{path} is gone; put it back, or begin anew with --fresh") from error
-    except ValueError as error:
-        raise StateDamaged(f"{path}: a line of it is no record of ours: {error}") from error
-    except OSError as error:
-        raise output_error(str(path), error) from error
-
-
-def _fingerprint(record: dict[str, object], path: Path) -> bytes:
-    try:
-        return bytes.fromhex(str(record["id"]).removeprefix("b2:"))
-    except (KeyError, ValueError) as error:
-        raise StateDamaged(f"{path}: a record of it has no id of ours") from error
-
-
-def _copy_without(path: Path, chosen: set[bytes], end: int) -> Rewrite:
-    copy = path.with_name(path.name + COPY_SUFFIX)
-    size = rows = 0
-    try:
-        with open(copy, "wb", buffering=_MAX_COPY) as file:
-            for record, line in _records(path, end):
-                if _fingerprint(record, path) not in chosen:
-                    size += file.write(line)
-                    rows += 1
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise output_error(str(copy), error) from error
-    return Rewrite(str(path), size, rows)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from crawler.fanout.errors import output_error
+from crawler.fanout.sinks.parts import Part
 
 COPY_SUFFIX: Final = ".retry"
 
@@ -16,13 +17,17 @@ class Rewrite(NamedTuple):
     """An output and its copy.
 
     Attributes:
-        name: Path of the output.
+        name: Of the output in the state.
         size, rows: Bytes and records of the copy.
+        parts: Its parts, as they will begin.
+        paths: The files that have a copy beside them.
     """
 
     name: str
     size: int
     rows: int
+    parts: Sequence[Part]
+    paths: Sequence[str]
 
 
 def put_in_place(names: Sequence[str]) -> None:
