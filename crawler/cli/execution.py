@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from crawler.cli.bed import testbed_for_run
-from crawler.cli.exits import CommandError, complain, silence_stdout
+from crawler.cli.exits import CommandError, Exit, complain, silence_stdout
 from crawler.cli.feed import Feed
 from crawler.cli.fresh import forget
 from crawler.cli.loop import run_async
@@ -75,6 +75,9 @@ def execute(
             write_memo(plan.state_dir, memo)
         with testbed_for_run(job.testbed, plan.state_dir) as testbed_url:
             outcome = run_async(_run(job, plan, testbed_url, quiet=quiet, is_retry=again is not None))
+    if outcome.exit_code == Exit.CLOSED_PIPE:
+        silence_stdout()
+        return outcome.exit_code
     if outcome.message:
         complain(outcome.message)
     _show_outcome(outcome, plan, as_json=as_json, quiet=quiet)
@@ -134,7 +137,7 @@ def _failures_of_the_engine() -> Iterator[None]:
 
 def _show_outcome(outcome: Outcome, plan: Plan, *, as_json: bool, quiet: bool) -> None:
     """Print the summary; that its reader went away changes nothing about the run."""
-    stdout_has_records = any(str(output.path) == "-" for output in plan.outputs)
+    stdout_has_records = any(output.is_stdout for output in plan.outputs)
     try:
         if as_json:
             print(json.dumps(outcome.summary, indent=2, ensure_ascii=False))
@@ -150,8 +153,8 @@ def _places(plan: Plan) -> list[tuple[str, Path]]:
     places = []
     if plan.body.keep == "file" and plan.body.directory is not None:
         places.append(("bodies", plan.body.directory))
-    if plan.outputs and str(plan.outputs[0].path) != "-":
-        folder = plan.outputs[0].path.parent
+    folder = next((output.path.parent for output in plan.outputs if output.is_local), None)
+    if folder is not None:
         places += [("summary", folder / SUMMARY_FILE), ("report", folder / REPORT_FILE)]
     return places
 

@@ -25,6 +25,7 @@ class Exit(IntEnum):
     LOCKED = 6  # another run holds the state
     INTERNAL = 7  # a bug; the state is valid
     INTERRUPTED = 130  # SIGINT; resumable
+    CLOSED_PIPE = 141  # the reader of records on standard output went away: as SIGPIPE ends other programs; resumable
     TERMINATED = 143  # SIGTERM; resumable
 
 

@@ -311,3 +311,20 @@ def test_a_peer_that_closes_is_explained(crawler: Run) -> None:
 
     assert result.returncode == 1
     assert "1 × timeout_" in result.stdout
+
+
+@posix
+def test_records_into_a_closed_pipe_end_the_run_quietly(bed: Testbed, start_crawler: Start, tmp_path: Path) -> None:
+    """`crawler run … | head -1`: no word about disks, the code of SIGPIPE, and the same command goes on."""
+    urls = json.dumps([f"{bed.url}/delay/10ms?n={n}" for n in range(200)])
+    _job(
+        tmp_path, f"urls: {urls}", "output: {path: '-', fields: [url]}", "concurrency: 4", "per_host: {concurrency: 4}"
+    )
+    process = start_crawler("run", "job.yaml", "--quiet")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith('{"url":')
+    process.stdout.close()
+
+    assert process.wait(30) == 141
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
