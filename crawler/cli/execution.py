@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -52,6 +52,7 @@ def execute(
     quiet: bool,
     memo: Memo | None = None,
     again: Chosen | None = None,
+    continues_anyway: bool = False,
 ) -> int:
     """Run the job to its end and give the exit code.
 
@@ -60,13 +61,14 @@ def execute(
         fresh: Forget earlier runs first.
         as_json, quiet: What is shown.
         memo: Kept beside the state.
+        continues_anyway: Go on with a state that was made by other requests.
         again: Failures of earlier runs to try again; standard input is not read then.
 
     Raises:
         CommandError: It could not begin, or the input turned out to be wrong.
     """
     with _failures_of_the_engine():
-        plan = job.plan(out=out)
+        plan = replace(job.plan(out=out), continues_anyway=continues_anyway)
         if fresh:
             forget(plan)
         if again is not None:
@@ -172,7 +174,8 @@ def _next_steps(outcome: Outcome) -> list[tuple[str, str]]:
 
 def _command_line(without: str) -> str:
     """Give the command as the user typed it, to be copied."""
-    arguments = shlex.join(argument for argument in sys.argv[1:] if argument != without)
+    left_out = (without, "--new-state", "--continue-anyway")  # the one said once, the other the same as --fresh
+    arguments = shlex.join(argument for argument in sys.argv[1:] if argument not in left_out)
     return f"{_program()} {arguments}"
 
 

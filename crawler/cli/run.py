@@ -28,7 +28,12 @@ def run(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder for records, files and state.", show_default=False),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier runs of this job and begin again.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", "--new-state", help="Forget earlier runs of this job and begin again.")
+    ] = False,
+    continue_anyway: Annotated[
+        bool, typer.Option("--continue-anyway", help="Go on with a state that was made by other requests.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched; fetch nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; only errors.")] = False,
@@ -52,7 +57,11 @@ def run(
         execution.show_dry_run(job, out)
         return
     memo = make_memo(sources, overrides or (), out)
-    raise typer.Exit(execution.execute(job, out, fresh=fresh, as_json=as_json, quiet=quiet, memo=memo))
+    raise typer.Exit(
+        execution.execute(
+            job, out, fresh=fresh, as_json=as_json, quiet=quiet, memo=memo, continues_anyway=continue_anyway
+        )
+    )
 
 
 def _run_benchmark(job: Job, out: Path | None, *, fresh: bool, dry_run: bool, as_json: bool, quiet: bool) -> None:

@@ -1,7 +1,7 @@
 """The fan-out engine: many requests through one client, capped, retried, recorded once."""
 
 from crawler.fanout.completed import AsCompleted
-from crawler.fanout.errors import OutputError, RunError, StateDamaged, StateLocked
+from crawler.fanout.errors import OutputError, RunError, StateChanged, StateDamaged, StateLocked
 from crawler.fanout.fetch import HTTPClient
 from crawler.fanout.gather import as_completed, fetch_all, gather
 from crawler.fanout.pages import UNKNOWN, Findings, Gate, Page, Processor, Unknown
@@ -51,6 +51,7 @@ __all__ = [
     "Run",
     "RunError",
     "RunState",
+    "StateChanged",
     "StateDamaged",
     "StateLocked",
     "Stats",

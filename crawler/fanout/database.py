@@ -21,7 +21,7 @@ import contextlib
 import os
 import sqlite3
 import struct
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -452,6 +452,22 @@ class DatabaseFrontier:
                 if isinstance(error, OSError):
                     raise output_error(str(self._path.parent), error) from error
                 raise
+
+    def note_maker(self, made_by: Mapping[str, str], *, is_forced: bool = False) -> list[str]:
+        """Note which job the requests are made by; give the names of the parts in which the job before was another.
+
+        Args:
+            made_by: Digests of its parts, by name.
+            is_forced: Note it also if there were requests of another job.
+        """
+        noted = self._meta().get("made_by")
+        before: dict[str, str] = orjson.loads(noted) if noted else {}
+        changed = [name for name, digest in made_by.items() if name in before and before[name] != digest]
+        if changed and not is_forced and any(self._counts.values()):
+            return changed
+        with self._translated():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('made_by', ?)", (_encode(dict(made_by)),))
+        return []
 
     def _meta(self) -> dict[str, Any]:
         with self._translated():

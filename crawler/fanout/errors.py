@@ -30,6 +30,12 @@ class StateDamaged(RunError):
     exit_code = 2
 
 
+class StateChanged(RunError):
+    """The state was made by another job: one whose requests are made in another way; nothing was changed."""
+
+    exit_code = 2
+
+
 class OutputError(RunError):
     """An output or the state cannot be written: no space, no permission, no such folder. Resumable."""
 

@@ -53,9 +53,10 @@ def canonical_url(url: str) -> str:
 
 
 def fingerprint(item: Item) -> bytes:
-    """Give the sixteen bytes that name a request: blake2b-128 of method, canonical URL and body."""
+    """Give the sixteen bytes that name a request: blake2b-128 of method, canonical URL and body or `identity`."""
     text = f"{item.method} {canonical_url(item.url)}\n".encode("utf-8", "surrogatepass")
-    return blake2b(text if item.body is None else text + item.body, digest_size=16).digest()
+    told_apart_by = item.body if item.identity is None else item.identity
+    return blake2b(text if told_apart_by is None else text + told_apart_by, digest_size=16).digest()
 
 
 def fingerprint_text(fp: bytes) -> str:

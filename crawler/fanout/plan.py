@@ -329,6 +329,9 @@ class Plan:
         grace: Seconds that requests in flight get to finish after `Run.stop()`.
         worker: Name of this process in the records.
         checks: What responses below 400 have to be like.
+        made_by: Name and digest of each part of the job that its requests are made by; a state that was made by others
+            is refused.
+        continues_anyway: It is not.
         secrets: Texts that are never written to a record, a summary or a message.
     """
 
@@ -354,6 +357,8 @@ class Plan:
     grace: float = 10.0
     worker: str = "main"
     checks: tuple[ResponseCheck, ...] = ()
+    made_by: tuple[tuple[str, str], ...] = ()
+    continues_anyway: bool = False
     secrets: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -385,6 +390,7 @@ class Item:
         discovered_by: How it was found: `seed`, `link`, `sitemap`, `redirect`, `page`.
         page: Its number in a row of pages.
         refused: Error kind and message of a request that is never sent; it becomes a record at once.
+        identity: What tells it apart from others of the same method and URL, in place of the body.
         memo: What a processor has to know when it sees the page, JSON values only; it stands in no record.
     """
 
@@ -405,6 +411,7 @@ class Item:
     page: int | None = None
     refused: tuple[str, str] | None = None
     memo: dict[str, object] | None = None
+    identity: bytes | None = None
 
 
 StopReason = Literal["interrupted", "terminated", "requested"]

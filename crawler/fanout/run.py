@@ -31,7 +31,7 @@ from crawler.fanout.cookie_file import COOKIE_FILE, load_cookies, save_cookies
 from crawler.fanout.database import DatabaseFrontier
 from crawler.fanout.download import Downloads
 from crawler.fanout.download_setup import open_downloads
-from crawler.fanout.errors import HostSuspended, OutputError, output_error
+from crawler.fanout.errors import HostSuspended, OutputError, StateChanged, output_error
 from crawler.fanout.extras import Extras, watched
 from crawler.fanout.fetch import Fetcher, HTTPClient, asked_for, make_client, wait_before_retry
 from crawler.fanout.files import Claim, DiskError
@@ -467,6 +467,12 @@ class Run:
         lock = StateLock(plan.state_dir / LOCK_FILE)
         try:
             with closing(DatabaseFrontier(plan.state_dir / STATE_FILE, plan.durability)) as database:
+                changed = database.note_maker(dict(plan.made_by), is_forced=plan.continues_anyway)
+                if changed:
+                    raise StateChanged(
+                        f"{', '.join(changed)} changed since this run began, and {plan.state_dir} holds its requests; "
+                        "say --new-state to begin anew, or --continue-anyway to go on with both"
+                    )
                 database.open(sinks)
                 yield database, sinks
         finally:

@@ -28,6 +28,7 @@ from crawler.jobs.body_file import read_body_file
 from crawler.jobs.checks import TextChecks, response_checks
 from crawler.jobs.download_job import client_headers_of, download_of, once_of
 from crawler.jobs.findings import Finding, JobError, Mark
+from crawler.jobs.identity import job_digests
 from crawler.jobs.input_order import sampled, shuffled
 from crawler.jobs.inputs import InputFile, Row, read_rows
 from crawler.jobs.lines import InputError
@@ -155,6 +156,7 @@ class Job:
             input_id=self._input_id(),
             grace=model.stop.grace,
             checks=response_checks(self._model.checks),
+            made_by=job_digests(self._source.tree),
             secrets=self._source.secrets,
         )
 

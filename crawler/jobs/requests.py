@@ -82,6 +82,7 @@ class RequestMaker:
             self._is_download and self._path is not None and not LATE_NAMES.isdisjoint(self._path.names)
         )
         self._idempotent = request.idempotent
+        self._dedupe = job.dedupe
         self._first_page = first_values(job.paginate) if job.paginate is not None else None
         self._turned = turned_name(job.paginate) if job.paginate is not None else ""
         columns = self._columns
@@ -119,6 +120,7 @@ class RequestMaker:
         method = str(method).upper() if method not in (None, "") else None
         item = self._make(self._on_first_page(names), row.number, method=method)
         self._remember(item, row.fields, row.number, method)
+        item.identity = self._identity(item, f"{row.number}")
         item.priority = _priority(names.get("priority"))
         item.meta = self._meta(row)
         if self._is_download:
@@ -144,6 +146,7 @@ class RequestMaker:
         if self._is_download:
             item.checksums, item.size = checks_of({name: getattr(entry, name) for name in _CHECK_KEYS})
         self._remember(item, names, number, entry.method, entry)
+        item.identity = self._identity(item, f"{number}")
         item.priority = entry.priority
         item.meta = dict(entry.meta) or None
         return item
@@ -168,6 +171,7 @@ class RequestMaker:
             turned.body, turned.headers = item.body, (*_without_content_type(turned.headers), *kept)
         own: dict[str, str] = memo.get("headers") or {}  # type: ignore[assignment]  # likewise
         turned.headers = _laid_over(turned.headers, tuple(own.items()))
+        turned.identity = self._identity(turned, f"{number} {values.get('page')}")
         turned.memo = {name: value for name, value in memo.items() if name != "seen"}
         return turned
 
@@ -229,6 +233,17 @@ class RequestMaker:
             path=self._file_name(names, url) if self._keeps_files else None,
             idempotent=self._idempotent,
         )
+
+    def _identity(self, item: Item, row: str) -> bytes | None:
+        """What tells requests of the same method and URL apart; `None` is the body."""
+        dedupe = self._dedupe
+        if dedupe.by == "none":
+            return row.encode()
+        if dedupe.by == "url_body" and dedupe.body_hash and not dedupe.headers:
+            return None
+        wanted = {name.lower() for name in dedupe.headers}
+        told = "".join(f"{name.lower()}: {value}\n" for name, value in item.headers if name.lower() in wanted).encode()
+        return told + (item.body or b"") if dedupe.by == "url_body" and dedupe.body_hash else told
 
     def _absolute(self, url: str) -> str:
         problem = url_problem(url, testbed=self._testbed)

@@ -141,6 +141,10 @@ def _effectless(tree: Map) -> Iterator[Finding]:
             yield _key_finding(tree, ("redirects", key), "has no effect with `follow: false`")
     if _value(tree, "tls", "verify") is False and _has(tree, "tls", "ca_file"):
         yield _key_finding(tree, ("tls", "ca_file"), "has no effect with `verify: false`")
+    if _has(tree, "dedupe", "body_hash") and _value(tree, "dedupe", "by") in ("url", "none"):
+        yield _key_finding(tree, ("dedupe", "body_hash"), "has no effect without `by: url_body`")
+    if _has(tree, "dedupe", "headers") and _value(tree, "dedupe", "by") == "none":
+        yield _key_finding(tree, ("dedupe", "headers"), "has no effect with `by: none`")
     if _has(tree, "tls", "client_key") and not _has(tree, "tls", "client_cert"):
         yield _key_finding(tree, ("tls", "client_key"), "has no effect without `client_cert`")
     keep = _value(tree, "body", "keep")

@@ -15,6 +15,7 @@ from crawler.fanout.kinds import KINDS
 from crawler.jobs.auth_schema import AuthSection
 from crawler.jobs.bench_schema import Bench
 from crawler.jobs.checks_schema import Check
+from crawler.jobs.dedupe_schema import Dedupe
 from crawler.jobs.download_schema import ByteRateOrNull, Checksums, Download
 from crawler.jobs.fields import (
     Anything,
@@ -258,6 +259,7 @@ class JobFile(Section):
     """What responses have to be like; all entries must hold."""
     paginate: PaginateSection | None = None
     """How one answer leads to the next."""
+    dedupe: Dedupe = Dedupe()
     concurrency: Annotated[int, whole(1, 10_000)] = 64
     """Requests on the wire at once."""
     per_host: PerHost = PerHost()
