@@ -312,7 +312,7 @@ class Job:
         body, download = self._model.body, self._model.download
         directory = Path(download.dir) if download.dir and not moved else folder / "files"
         return BodyPolicy(
-            keep=body.keep,
+            keep="none" if body.keep == "warc" else body.keep,  # an output of archives has its own way to them
             directory=directory if body.keep == "file" else None,
             memory_limit=body.memory_limit,
             max_size=body.max_size if download.max_size is None else download.max_size,
@@ -345,7 +345,7 @@ class Job:
         )
 
     def _outputs(self, folder: Path, run_id: str, begun: datetime | None, *, moved: bool) -> tuple[Output, ...]:
-        naming = Naming(folder, moved, self.name, run_id, begun or datetime.now(UTC))
+        naming = Naming(folder, moved, self.name, run_id, begun or datetime.now(UTC), self._model.contact)
         return tuple(make_output(section, naming, self._source.tree) for section in self._model.output)
 
     def _reports(self, folder: Path, *, moved: bool) -> tuple[ReportFile, ...]:

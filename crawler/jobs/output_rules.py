@@ -44,6 +44,9 @@ def report_name(form: str) -> str:
 def output_rules(tree: Map, model: JobFile, *, allow_outside: bool) -> Iterator[Finding]:
     """Every breach of these rules."""
     seen: dict[str, int] = {}
+    if model.body.keep == "warc" and all(output.format != "warc" for output in model.output):
+        message = "body.keep: an archive needs an output of `format: warc`"
+        yield Finding(locate(tree, ("body", "keep")), message)
     for index, output in enumerate(model.output):
         place = ("output", index)
         is_report = model.kind == "bench"

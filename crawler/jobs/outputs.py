@@ -36,6 +36,7 @@ class Naming:
         name: Of the job.
         run_id: Of the run.
         begun: When it began.
+        contact: Whom to ask, for archives.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Naming:
     name: str
     run_id: str
     begun: datetime
+    contact: str | None = None
 
 
 def default_name(section: OutputSection) -> str:
@@ -81,6 +83,7 @@ def make_output(section: OutputSection, naming: Naming, tree: Map) -> Output:
         columns=item_columns(tree) if section.records == "items" else (),
         remote=path if is_remote else "",
         identity=where,
+        comment=(("isPartOf", naming.name), *((("operator", naming.contact),) if naming.contact else ())),
     )
 
 

@@ -183,8 +183,8 @@ class Redirects(Section):
 class Body(Section):
     """What happens to response bodies."""
 
-    keep: Annotated[Literal["none", "file", "inline"], choice("none", "file", "inline", later=("warc",))] = "none"
-    """Count and hash only; a file each below `download.dir`; into the record."""
+    keep: Annotated[Literal["none", "file", "inline", "warc"], choice("none", "file", "inline", "warc")] = "none"
+    """Count and hash only; a file each below `download.dir`; into the record; in the archive of an output."""
     memory_limit: Size = 1024 * 1024
     """Larger ones are written to disk piece by piece."""
     max_size: SizeOrNull = 100 * 1024 * 1024

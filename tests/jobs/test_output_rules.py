@@ -51,6 +51,15 @@ def test_each_rule(entry: str, finding: str) -> None:
     assert finding in str(caught.value)
 
 
+def test_bodies_in_an_archive_need_one() -> None:
+    """`body.keep: warc` says where bodies are; the output says in which file."""
+    body = "\nbody: {keep: warc}\ncontact: me@example.org"
+    with pytest.raises(JobError, match="an archive needs an output of `format: warc`"):
+        outputs("{}" + body)
+    (one,) = outputs("{format: warc}" + body)
+    assert one.comment == (("isPartOf", "job"), ("operator", "me@example.org"))
+
+
 def test_packages_that_are_missing_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the start, with the command that installs them."""
     monkeypatch.setattr("crawler.jobs.output_rules.find_spec", lambda name: None)
