@@ -148,9 +148,7 @@ class Runner:
             return self._store.run(run_id)
         if run.state in ENDED:
             raise NotPossible(f"run {run_id} is {run.state} already")
-        row = self._moved(run_id, State.STOPPED, reason=reason)
-        self._on_end(row)
-        return row
+        return self._over(run_id, State.STOPPED, reason=reason)
 
     async def drain(self, seconds: float) -> None:
         """Stop every process gracefully, when the time is up by force; their runs go on with the next service."""
@@ -196,11 +194,11 @@ class Runner:
     def _is_missed(self, run: RunRow, now: float) -> bool:
         if run.start_by is None or run.started is not None or now <= run.start_by:
             return False
-        self._on_end(self._moved(run.id, State.MISSED, reason="it could not begin before its start_deadline"))
+        self._over(run.id, State.MISSED, reason="it could not begin before its start_deadline")
         return True
 
     def _fail(self, run: RunRow, message: str) -> None:
-        self._on_end(self._moved(run.id, State.FAILED, exit_code=2, message=message[:4000]))
+        self._over(run.id, State.FAILED, exit_code=2, message=message[:4000])
 
     def _start(self, run: RunRow) -> None:
         """Commit that it runs, then make its process: a kill in between leaves a run that is taken over."""
@@ -305,12 +303,17 @@ class Runner:
         else:
             self._not_before.pop(live.row.id, None)
         try:
-            row = self._moved(live.row.id, state, ran=live.row.ran + seconds, **values)
+            self._over(live.row.id, state, ran=live.row.ran + seconds, **values)
         except NotPossible:  # cannot be, but a bug here must not end the service
             _log.exception("run %s could not become %s", live.row.id, state)
-            return
-        if row.state in ENDED:
-            self._on_end(row)
+
+    def _over(self, run_id: str, state: State, **values: object) -> RunRow:
+        """Bring a run to its next state; if it ends there, what follows from it is committed with it."""
+        with self._store.transaction():
+            row = self._moved(run_id, state, **values)
+            if row.state in ENDED:
+                self._on_end(row)
+        return row
 
     def _moved(self, run_id: str, state: State, **values: object) -> RunRow:
         row = self._store.move(run_id, state, self._wall(), **values)

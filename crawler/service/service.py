@@ -106,8 +106,11 @@ class Service:
         self._lock.release()
 
     def _ended(self, run: RunRow) -> None:
-        self.metrics.count_run(run)
-        self.after.take(run)
+        try:
+            self.metrics.count_run(run)
+            self.after.take(run)
+        except Exception:  # whatever is wrong with telling of it, the run has ended
+            _log.exception("what follows the end of run %s failed", run.id)
 
     # -- what is asked of it ------------------------------------------------------------------------------------------
 

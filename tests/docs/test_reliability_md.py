@@ -30,4 +30,5 @@ def test_every_case_is_told() -> None:
         for letter, first, last in re.findall(r"([A-Z])-(\d+) to [A-Z]-(\d+)", cell):
             told |= {f"{letter}-{number}" for number in range(int(first), int(last) + 1)}
 
+    told = {case for case in told if case[0] in CASES}  # of the others the page tells what there is
     assert told == {f"{letter}-{number}" for letter, last in CASES.items() for number in range(1, last + 1)}

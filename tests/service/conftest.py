@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,65 @@ def bed() -> Iterator[Testbed]:
     """One testbed for all tests of this room."""
     with Testbed() as bed:
         yield bed
+
+
+class Sluice:
+    """A server of this process: `/quick` answers at once, `/held` when the sluice is opened."""
+
+    def __init__(self) -> None:
+        self._is_open = threading.Event()
+        is_open = self._is_open
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                if self.path.startswith("/held"):
+                    is_open.wait(60)
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                with contextlib.suppress(OSError):  # a client that was killed meanwhile
+                    self.wfile.write(b"ok")
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            block_on_close = False
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A client that was killed is no error."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+
+    def job(self, quick: int, held: int) -> str:
+        """A job of so many URLs of each, the quick ones first."""
+        urls = [f"{self.url}/quick?{n}" for n in range(quick)] + [f"{self.url}/held?{n}" for n in range(held)]
+        return "urls:\n" + "".join(f"  - {url}\n" for url in urls) + "concurrency: 4\nstop: {grace: 300ms}\n"
+
+    def open(self) -> None:
+        """Let them all through, from now on."""
+        self._is_open.set()
+
+    def close(self) -> None:
+        """Open, and end the server."""
+        self.open()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def sluice() -> Iterator[Sluice]:
+    """A closed one."""
+    sluice = Sluice()
+    yield sluice
+    sluice.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from crawler.service.states import State
 from crawler.service.store import NewRun
-from tests.service.conftest import Bench
+from tests.service.conftest import Bench, Sluice
 
 Serve = Callable[..., None]
 WriteJob = Callable[[str, str], Path]
@@ -56,30 +56,41 @@ def test_a_run_from_its_start_to_its_records(serve: Serve, write_job: WriteJob) 
     serve(work)
 
 
-def test_a_run_that_pauses_goes_on_where_it_stopped(serve: Serve, write_job: WriteJob) -> None:
+def test_a_run_that_pauses_goes_on_where_it_stopped(serve: Serve, write_job: WriteJob, sluice: Sluice) -> None:
     """No record twice, none missing; then one is cancelled, and its overlap is told before."""
-    write_job("slow", "urls:\n" + "".join(f"  - BED/delay/60ms?n={n}\n" for n in range(60)) + "concurrency: 3\n")
+    write_job("slow", sluice.job(10, 10))
 
     async def work(bench: Bench) -> None:
         run_id = (await bench.post("/v1/runs", {"job": "slow"})).json()["id"]
-        await bench.until_done(run_id, 1)
+        await bench.until_done(run_id, 10)
         assert (await bench.post("/v1/runs", {"job": "slow"})).status_code == 409
         assert (await bench.post(f"/v1/runs/{run_id}/resume")).status_code == 409
         assert (await bench.post(f"/v1/runs/{run_id}/pause")).status_code == 202
         paused = await bench.until(run_id, "paused")
-        assert 0 < paused["progress"]["done"] < 60
+        assert paused["progress"]["done"] == 10
+        again = await bench.post("/v1/runs", {"job": "slow"})
+        assert again.status_code == 409
         assert (await bench.post(f"/v1/runs/{run_id}/resume")).status_code == 202
+        sluice.open()
         run = await bench.until(run_id, "finished")
-        assert run["progress"]["counts"]["ok"] == 60
+        assert run["progress"]["counts"]["ok"] == 20
         records = (await bench.client.get(f"/v1/runs/{run_id}/results?limit=1000")).json()["records"]
-        assert sorted(record["key"] for record in records) == sorted(str(n) for n in range(1, 61))
+        assert sorted(record["key"] for record in records) == sorted(str(n) for n in range(1, 21))
 
-        again = (await bench.post("/v1/runs", {"job": "slow"})).json()["id"]
-        await bench.until(again, "running")
-        assert (await bench.post(f"/v1/runs/{again}/cancel")).status_code == 202
-        stopped = await bench.until(again, "stopped")
-        assert stopped["reason"] == "cancelled"
-        assert (await bench.post(f"/v1/runs/{again}/cancel")).status_code == 409
+    serve(work)
+
+
+def test_a_run_is_cancelled(serve: Serve, write_job: WriteJob, sluice: Sluice) -> None:
+    """What it has fetched stays, the rest is left; and it is over."""
+    write_job("slow", sluice.job(2, 4))
+
+    async def work(bench: Bench) -> None:
+        run_id = (await bench.post("/v1/runs", {"job": "slow"})).json()["id"]
+        await bench.until_done(run_id, 2)
+        assert (await bench.post(f"/v1/runs/{run_id}/cancel")).status_code == 202
+        stopped = await bench.until(run_id, "stopped")
+        assert (stopped["reason"], stopped["progress"]["done"]) == ("cancelled", 2)
+        assert (await bench.post(f"/v1/runs/{run_id}/cancel")).status_code == 409
 
     serve(work)
 

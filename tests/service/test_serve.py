@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import crawler
-from crawler.testbed import Testbed
+from tests.service.conftest import Sluice
 
 WriteJob = Callable[[str, str], Path]
-URLS = 80
+URLS, QUICK = 40, 20
 
 
 class Served:
@@ -72,12 +72,17 @@ Start = Callable[[Path], Served]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, bed: Testbed) -> Path:
-    """A job folder with a job that takes a few seconds."""
+def folder(tmp_path: Path, sluice: Sluice) -> Path:
+    """A job folder with a job that stops in its middle until the sluice is opened."""
     (tmp_path / "jobs").mkdir()
-    urls = "".join(f"  - {bed.url}/delay/100ms?n={n}\n" for n in range(URLS))
-    (tmp_path / "jobs" / "slow.yaml").write_text(f"urls:\n{urls}concurrency: 4\n", encoding="utf-8")
+    (tmp_path / "jobs" / "slow.yaml").write_text(sluice.job(QUICK, URLS - QUICK), encoding="utf-8")
     return tmp_path
+
+
+def _is_held(run: dict[str, Any]) -> bool:
+    """Whether a run has come to where the sluice holds it."""
+    progress = run["progress"]
+    return bool(run["state"] == "running" and progress.get("done") == QUICK and progress["in_flight"])
 
 
 @pytest.fixture
@@ -100,12 +105,13 @@ def _records(folder: Path, run_id: str) -> Counter[str]:
     return Counter(json.loads(line)["key"] for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def test_killed_in_mid_run_it_goes_on_by_itself(folder: Path, start: Start) -> None:
+def test_killed_in_mid_run_it_goes_on_by_itself(folder: Path, start: Start, sluice: Sluice) -> None:
     """After kill -9 and a new start: the same run, finished, every record once; and one run only."""
     served = start(folder)
     run_id = served.post("/v1/runs", {"job": "slow"})["id"]
-    served.until(run_id, lambda run: run["progress"].get("done", 0) > 4)
+    served.until(run_id, _is_held)
     served.end(signal.SIGKILL)
+    sluice.open()
 
     served = start(folder)
     run = served.until(run_id, lambda run: run["state"] == "finished")
@@ -117,7 +123,7 @@ def test_killed_in_mid_run_it_goes_on_by_itself(folder: Path, start: Start) -> N
     assert served.end(signal.SIGTERM) == 0
 
 
-def test_a_signal_drains_and_the_next_start_goes_on(folder: Path, start: Start) -> None:
+def test_a_signal_drains_and_the_next_start_goes_on(folder: Path, start: Start, sluice: Sluice) -> None:
     """SIGTERM ends it with code 0 and the run is interrupted; a second service is kept out meanwhile."""
     served = start(folder)
     command = [sys.executable, "-m", "crawler.cli", "serve", "--port", "0", "--jobs", str(folder / "jobs")]
@@ -127,8 +133,9 @@ def test_a_signal_drains_and_the_next_start_goes_on(folder: Path, start: Start) 
     assert second.returncode == 6
     assert "another run holds" in second.stderr
     run_id = served.post("/v1/runs", {"job": "slow"})["id"]
-    served.until(run_id, lambda run: run["progress"].get("done", 0) > 4)
+    served.until(run_id, _is_held)
     assert served.end(signal.SIGTERM) == 0
+    sluice.open()
 
     served = start(folder)
     run = served.until(run_id, lambda run: run["state"] == "finished")
@@ -142,7 +149,7 @@ def test_a_process_that_dies_is_replaced_once(folder: Path, start: Start) -> Non
     served = start(folder)
     run_id = served.post("/v1/runs", {"job": "slow"})["id"]
     for losses in (0, 1):
-        served.until(run_id, lambda run, n=losses: run["losses"] == n and run["progress"].get("done", 0) > 1)  # type: ignore[misc]
+        served.until(run_id, lambda run, n=losses: run["losses"] == n and _is_held(run))  # type: ignore[misc]
         _kill_worker(served.process.pid)
         served.until(run_id, lambda run, n=losses: run["losses"] == n + 1 or run["state"] == "failed")  # type: ignore[misc]
     run = served.until(run_id, lambda run: run["state"] == "failed")
