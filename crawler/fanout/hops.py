@@ -95,8 +95,7 @@ class Hops:
             hop = Hop(result.target.item, request, [], 0.0, is_home=True)
         else:
             waited = self._clock() - hop.since
-            result.overhead += waited
-            result.queue += waited
+            result.note_wait(waited)
             result.response = None
             response = await self._send_hop(result, hop)
         while response.status_code in STATUSES and "Location" in response.headers:

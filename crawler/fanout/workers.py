@@ -27,6 +27,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
+from crawler.fanout.collector import relaxed_collector
 from crawler.fanout.polite import PoliteSource
 from crawler.fanout.result import Result
 
@@ -113,6 +114,12 @@ class Engine:
         Raises:
             Exception: What was given to `fail`, first come.
         """
+        with relaxed_collector():
+            await self._run()
+        if self._error is not None:
+            raise self._error
+
+    async def _run(self) -> None:
         async with anyio.create_task_group() as self._helpers:
             self._helpers.start_soon(self._feed)
             if self._polite is not None:
@@ -120,8 +127,6 @@ class Engine:
             async with anyio.create_task_group() as self._crew:
                 self._start_worker()
             self._helpers.cancel_scope.cancel()
-        if self._error is not None:
-            raise self._error
 
     def stop(self) -> None:
         """Begin no further attempt; `run` returns when those under way have ended. What waits is left where it is."""

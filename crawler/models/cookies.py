@@ -183,7 +183,9 @@ class Cookies(MutableMapping[str, str]):
     def __bool__(self) -> bool:
         if self._jar is None:  # the whole cost of cookies for a client that has none
             return False
-        return any(True for _ in self._jar)
+        for _ in self._jar:  # `any` of a generator costs twice as much, and each request asks
+            return True
+        return False
 
     def __repr__(self) -> str:
         shown = ", ".join(f"<Cookie {cookie.name}={cookie.value} for {cookie.domain} />" for cookie in self._all())
