@@ -50,7 +50,7 @@ def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: in
     make one URL's answer depend on which others came before, and the jar grow with the number of hosts.
     """
     from crawler.client import AsyncClient
-    from crawler.fanout.transport import transport_of, trust_of
+    from crawler.fanout.transport import mounts_of, transport_of, trust_of
 
     limits = Limits(
         max_connections=options.max_connections,
@@ -60,6 +60,7 @@ def make_client(options: ClientOptions, timeout: Timeout | None, concurrency: in
     transport = transport_of(options, limits)
     if transport is not None:
         more["transport"] = transport
+        more["mounts"] = mounts_of(options, limits)
     if options.guard is not None:
         more["address_guard"] = options.guard
     return AsyncClient(

@@ -20,6 +20,7 @@ from crawler.models import Timeout
 
 if TYPE_CHECKING:
     from crawler.client import Auth
+    from crawler.net import Names
 
 RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504, 522, 524})
 RETRIED_KINDS = (
@@ -226,6 +227,7 @@ class ClientOptions:
         max_connections: Connections at once; `None` is no limit besides `Plan.concurrency`.
         client_cert, client_key: PEM files of a client certificate and its key.
         min_tls: Least version of TLS; `None` is the library's own.
+        names: How names become addresses; the environment's proxies are asked about by the same rules.
         keeps_cookies: Cookies that servers set are sent back, and kept with the state.
         cookies: Name, value and host of cookies to begin with.
     """
@@ -246,6 +248,7 @@ class ClientOptions:
     client_cert: Path | None = None
     client_key: Path | None = None
     min_tls: Literal["1.2", "1.3"] | None = None
+    names: Names | None = None
     keeps_cookies: bool = False
     cookies: tuple[tuple[str, str, str], ...] = ()
 

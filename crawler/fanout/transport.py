@@ -47,24 +47,39 @@ class RoundRobin(AsyncBaseTransport):
 
 def transport_of(options: ClientOptions, limits: Limits) -> AsyncBaseTransport | None:
     """The transport that the options ask for; `None` leaves it to the client, which then looks at the environment."""
-    if len(options.proxies) < 2 and options.local_address is None:
+    if len(options.proxies) < 2 and options.local_address is None and options.names is None:
         return None
-    verify = trust_of(options)
     proxies: tuple[str | None, ...] = options.proxies or (options.proxy,)
-    transports = [
-        AsyncHTTPTransport(
-            verify=verify,
-            trust_env=options.trust_env,
-            http1=options.http1,
-            http2=options.http2,
-            limits=limits,
-            proxy=proxy,
-            local_address=options.local_address,
-            address_guard=options.guard,
-        )
-        for proxy in proxies
-    ]
+    transports = [_transport(options, limits, proxy) for proxy in proxies]
     return transports[0] if len(transports) == 1 else RoundRobin(transports)
+
+
+def mounts_of(options: ClientOptions, limits: Limits) -> dict[str, AsyncBaseTransport | None]:
+    """The transports to the environment's proxies, by URL pattern, for a client that has a transport of its own."""
+    if options.proxy is not None or options.proxies or not options.trust_env or options.guard is not None:
+        return {}
+    if options.local_address is not None:
+        return {}
+    from crawler.client.environment import environment_proxies
+
+    return {
+        pattern: None if proxy is None else _transport(options, limits, proxy)
+        for pattern, proxy in environment_proxies().items()
+    }
+
+
+def _transport(options: ClientOptions, limits: Limits, proxy: str | None) -> AsyncHTTPTransport:
+    return AsyncHTTPTransport(
+        verify=trust_of(options),
+        trust_env=options.trust_env,
+        http1=options.http1,
+        http2=options.http2,
+        limits=limits,
+        proxy=proxy,
+        local_address=options.local_address,
+        address_guard=options.guard,
+        names=options.names,
+    )
 
 
 def trust_of(options: ClientOptions) -> bool | ssl.SSLContext:

@@ -35,6 +35,7 @@ _FETCH_ONLY: Final = {
     ("timeout", "read"): "a benchmark has `timeout.total` alone, which every client understands",
     ("checks",): "a benchmark counts statuses and errors alone",
     ("paginate",): "a benchmark asks for the URLs it was given",
+    ("dns",): "a benchmark asks one target",
     ("dedupe",): "a benchmark sends what it was told to, again and again",
     ("auth",): "give the header by `request.headers`",
     ("request", "cookies"): "give the header by `request.headers`",

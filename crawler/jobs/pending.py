@@ -10,9 +10,10 @@ from typing import Final
 
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
-    "": "workers autothrottle recrawl dns robots crawl sitemaps extract",
+    "": "workers autothrottle recrawl robots crawl sitemaps extract",
     "timeout": "queue dns tls ttfb",
     "hosts[]": "headers proxy http_version windows timeout retry robots max_pages",
+    "dns": "servers concurrency",
     "http": "streams_per_connection window",
     "download": "pack pack_items pack_size",
 }

@@ -48,7 +48,7 @@ from crawler.jobs.request_schema import Method, Request
 from crawler.jobs.section import SECTION
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
 from crawler.jobs.thresholds import Limits
-from crawler.jobs.transport_schema import Http, Tls
+from crawler.jobs.transport_schema import Dns, Http, Tls
 from crawler.jobs.watch_schema import Log, Telemetry
 
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9._-]{0,62}"
@@ -274,6 +274,7 @@ class JobFile(Section):
     retry: Retry = Retry()
     redirects: Redirects = Redirects()
     http: Http = Http()
+    dns: Dns = Dns()
     tls: Tls = Tls()
     body: Body = Body()
     download: Download = Download()

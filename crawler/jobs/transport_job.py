@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 
 from crawler.jobs.auth import first_cookies
 from crawler.jobs.schema import JobFile
+from crawler.net import Names
 
 
 class TransportOptions(TypedDict):
@@ -15,6 +16,7 @@ class TransportOptions(TypedDict):
     proxy: str | None
     proxies: tuple[str, ...]
     local_address: str | None
+    names: Names | None
     max_connections: int | None
     client_cert: Path | None
     client_key: Path | None
@@ -31,10 +33,12 @@ def transport_options(model: JobFile, base: Path) -> TransportOptions:
         base: Folder of the job file.
     """
     proxies, cookies = tuple(model.request.proxy), model.request.cookies
+    given = "dns" in model.model_fields_set
     return {
         "proxy": proxies[0] if len(proxies) == 1 else None,
         "proxies": proxies if len(proxies) > 1 else (),
         "local_address": model.network.bind,
+        "names": Names(model.dns.cache_ttl, model.dns.negative_ttl, model.dns.family) if given else None,
         "max_connections": model.http.max_connections,
         "client_cert": base / model.tls.client_cert if model.tls.client_cert else None,
         "client_key": base / model.tls.client_key if model.tls.client_key else None,

@@ -32,6 +32,19 @@ class Http(BaseModel):
     """Content codings that are asked for; an empty list asks for none."""
 
 
+class Dns(BaseModel):
+    """How names become addresses."""
+
+    model_config = SECTION
+
+    cache_ttl: Duration = 10.0
+    """How long addresses are believed; the system's resolver tells no time to live."""
+    negative_ttl: Duration = 5.0
+    """How long it is believed that a name does not exist."""
+    family: Annotated[Literal["auto", "ipv4", "ipv6"], choice("auto", "ipv4", "ipv6")] = "auto"
+    """Addresses that count; auto tries both and takes the first that answers."""
+
+
 class Tls(BaseModel):
     """Certificates."""
 

@@ -6,6 +6,7 @@ from crawler.net.exchange import exchange as exchange
 from crawler.net.networks import AsyncNetworks as AsyncNetworks
 from crawler.net.networks import BlockingNetwork as BlockingNetwork
 from crawler.net.route import WEBSOCKET as WEBSOCKET
+from crawler.net.route import Names as Names
 from crawler.net.route import Route as Route
 from crawler.net.stream import AsyncHTTPNetworkStream as AsyncHTTPNetworkStream
 from crawler.net.stream import HTTPNetworkStream as HTTPNetworkStream

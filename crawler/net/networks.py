@@ -116,7 +116,7 @@ class BlockingNetwork:
 
     def start_anew(self) -> None:
         """Forget all connections without touching them."""
-        connector = PullConnector(self._route, BlockingDialer(AddressCache()), BLOCKING)
+        connector = PullConnector(self._route, BlockingDialer(self._route.new_cache()), BLOCKING)
         self.pool = Pool(self._limits, connector)
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class AsyncNetworks:
 
     def start_anew(self) -> None:
         """Forget all connections without touching them."""
-        self._cache = AddressCache()
+        self._cache = self._route.new_cache()
         self._pool: Pool | None = None
         self._loop: object | None = None
 

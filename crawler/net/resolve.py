@@ -141,11 +141,15 @@ class AddressCache:
         ttl_s: How long addresses are believed, in seconds; 0 remembers nothing.
         negative_ttl_s: How long it is believed that a name does not exist.
         max_entries: Bound of memory, about 1 kB each; the oldest entry makes room.
+        only: The one family of addresses that is wanted; `socket.AF_UNSPEC` (0) for any.
     """
 
-    __slots__ = ("_entries", "_lock", "_max_entries", "_negative_ttl_s", "_ttl_s")
+    __slots__ = ("_entries", "_lock", "_max_entries", "_negative_ttl_s", "_ttl_s", "only")
 
-    def __init__(self, ttl_s: float = 10.0, negative_ttl_s: float = 5.0, max_entries: int = 4096) -> None:
+    def __init__(
+        self, ttl_s: float = 10.0, negative_ttl_s: float = 5.0, max_entries: int = 4096, only: int = 0
+    ) -> None:
+        self.only = only
         self._ttl_s = ttl_s
         self._negative_ttl_s = negative_ttl_s
         self._max_entries = max_entries
@@ -285,5 +289,7 @@ def learn_addresses(
             cache.store_failure(host, port, error, now)
         raise error from answer
     addresses = interleave(addresses_from(answer))
+    if cache.only:
+        addresses = [address for address in addresses if address.family == cache.only]
     cache.store(host, port, addresses, now)
     return addresses

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from crawler.models import Origin, Proxy, Request
 from crawler.net import tls
+from crawler.net.resolve import AddressCache
 
 if TYPE_CHECKING:
     SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray]
@@ -28,6 +30,21 @@ def origin_of(request: Request) -> Origin:
     return request.url.copy_with(scheme="wss" if request.url.scheme == "https" else "ws").origin
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How names become addresses.
+
+    Attributes:
+        ttl_s: How long addresses are believed, in seconds; the system's resolver tells no time to live.
+        negative_ttl_s: How long it is believed that a name does not exist.
+        family: Addresses that count; `auto` tries both, by RFC 8305.
+    """
+
+    ttl_s: float = 10.0
+    negative_ttl_s: float = 5.0
+    family: Literal["auto", "ipv4", "ipv6"] = "auto"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """The options of one transport.
@@ -42,6 +59,7 @@ class Route:
         socket_options: Arguments for `setsockopt` on each new socket.
         retries: Further attempts when a connection cannot be opened.
         guard: Asked for each address before anything is sent to it; False refuses it.
+        names: How long the answers of the resolver are believed, and which of them count.
     """
 
     verify: ssl.SSLContext | bool = True
@@ -54,6 +72,12 @@ class Route:
     socket_options: Iterable[SocketOption] | None = None
     retries: int = 0
     guard: Callable[[str], bool] | None = None
+    names: Names = Names()
+
+    def new_cache(self) -> AddressCache:
+        """An empty cache of addresses."""
+        only = {"auto": 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}[self.names.family]
+        return AddressCache(self.names.ttl_s, self.names.negative_ttl_s, only=int(only))
 
     @property
     def forwards(self) -> bool:

@@ -19,6 +19,7 @@ from crawler.fanout.transport import RoundRobin, transport_of, trust_of
 from crawler.jobs import JobError, load_job
 from crawler.jobs.job import Job
 from crawler.models import Limits
+from crawler.net import Names
 from crawler.testbed import Testbed
 
 
@@ -154,6 +155,20 @@ def test_requests_go_through_the_proxies(folder: Path) -> None:
     by_url = {record["url"][-1]: record for record in records}
     assert by_url["1"]["remote_port"] == int(bed.url.rpartition(":")[2])
     assert by_url["2"]["error"]["family"] in ("proxy", "connect")
+
+
+def test_names(folder: Path) -> None:
+    """The look-ups of a job have rules of their own only where it says so."""
+    assert load(folder, "urls: [http://a/]\n").plan().client.names is None
+    options = load(folder, "urls: [http://a/]\ndns: {cache_ttl: 1m, negative_ttl: 0s, family: ipv4}\n").plan().client
+    assert options.names == Names(60.0, 0.0, "ipv4")
+    with Testbed() as bed:
+        local = bed.url.replace("127.0.0.1", "localhost")
+        for family, outcome in (("ipv4", "ok"), ("ipv6", "failed")):
+            job = load(folder, f"urls: [{local}/get]\nretry: {{attempts: 1}}\ndns: {{family: {family}}}\n")
+            anyio.run(Run(job.plan(out=f"out/{family}"), job.items()).execute)
+            (record,) = Path(f"out/{family}/results.jsonl").read_text().splitlines()
+            assert json.loads(record)["outcome"] == outcome
 
 
 def test_certificates(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crawler.client.transports.base import AsyncBaseTransport, BaseTransport
 from crawler.models import DEFAULT_LIMITS, Limits, Proxy, Request, Response
-from crawler.net import AsyncNetworks, BlockingNetwork, Route, create_ssl_context, exchange, run_blocking
+from crawler.net import AsyncNetworks, BlockingNetwork, Names, Route, create_ssl_context, exchange, run_blocking
 
 if TYPE_CHECKING:
     from crawler.models.types import CertTypes, ProxyTypes
@@ -46,6 +46,7 @@ class NetworkTransport:
         socket_options: Iterable[SocketOption] | None = None,
         *,
         address_guard: AddressGuard = None,
+        names: Names | None = None,
     ) -> None:
         self._route = Route(
             verify=make_verify(verify, cert, trust_env),
@@ -58,6 +59,7 @@ class NetworkTransport:
             retries=retries,
             socket_options=socket_options,
             guard=address_guard,
+            names=names or Names(),
         )
         self._open(limits)
 
@@ -81,6 +83,7 @@ class HTTPTransport(NetworkTransport, BaseTransport):
         socket_options: Arguments for `setsockopt` on each socket.
         address_guard: Asked for each IP address (text) before a connection to it is begun; False refuses it. Through a
             proxy it is the proxy's address that is asked about. Beyond HTTPX.
+        names: How long look-ups are believed, and which addresses count. Beyond HTTPX.
     """
 
     def _open(self, limits: Limits) -> None:
