@@ -110,8 +110,8 @@ def _reopen(
         return 0
     outputs = [frontier.stored(output) for output in _rewritten(plan)]
     for one in outputs:
-        check_rewritable(one)
-    return frontier.reopen(chosen, [copy_without(one, chosen) for one in outputs])
+        check_rewritable(one, stored)
+    return frontier.reopen(chosen, [copy_without(one, chosen, stored) for one in outputs])
 
 
 def _is_chosen(record: dict[str, object], kinds: Sequence[str], statuses: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from crawler.fanout.errors import state_error
+from crawler.fanout.sinks.cdxj import index_path
 from crawler.fanout.sinks.parts import Part
 
 _SCHEMA: Final = """
@@ -108,7 +109,8 @@ def noted_files(state_file: Path) -> list[Path]:
             rows = db.execute("SELECT path FROM parts UNION SELECT target FROM parts WHERE target <> ''").fetchall()
     except sqlite3.Error:
         return []
-    return [state_file.parent / path for (path,) in rows if _is_file(path)]
+    files = [state_file.parent / path for (path,) in rows if _is_file(path)]
+    return [*files, *(index_path(path) for path in files if path.name.endswith((".warc", ".warc.gz")))]
 
 
 def _is_file(path: str) -> bool:

@@ -9,41 +9,62 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from crawler.fanout.errors import OutputError, StateDamaged, output_error
+from crawler.fanout.errors import RunError, StateDamaged, output_error
 from crawler.fanout.record import Record
 from crawler.fanout.rewrite import COPY_SUFFIX, Rewrite
 from crawler.fanout.sinks.compress import Pack, packer
 from crawler.fanout.sinks.lines import Format, Jsonl, format_of
 from crawler.fanout.sinks.parts import Part
-from crawler.fanout.sinks.reading import Stored, compression_in, part_rows
+from crawler.fanout.sinks.reading import Stored, compression_in, part_rows, stored_rows
+
+if TYPE_CHECKING:
+    from crawler.fanout.plan import Output
 
 _PIECE: Final = 1 << 20
 
 
-def check_rewritable(stored: Stored) -> None:
+class CannotRewrite(RunError):
+    """The records of an output cannot be taken out; nothing was changed."""
+
+    exit_code = 2
+
+
+def has_ids(output: Output) -> bool:
+    """Whether the rows of an output tell whose they are."""
+    return not output.fields or "id" in output.fields
+
+
+def check_rewritable(stored: Stored, source: Stored) -> None:
     """Refuse an output whose records cannot be taken out.
 
+    Rows without an id are known by their place: every commit writes the same requests in the same order to all outputs.
+
     Raises:
-        OutputError: It has no ids, or parts that were given away.
+        CannotRewrite: Its rows cannot be told apart, or it has parts that were given away.
     """
     output = stored.output
     name = output.remote or str(output.path)
-    if output.fields and "id" not in output.fields:
-        raise OutputError(
+    if not has_ids(output) and (stored.rows != source.rows or output.where is not None):
+        raise CannotRewrite(
             f"{name}: its rows have no field `id`, by which those of the chosen URLs could be taken out; nothing was "
             "changed. Run the job anew with --fresh, or take this output out of the job"
         )
     if any(part.is_published for part in stored.parts):
-        raise OutputError(
+        raise CannotRewrite(
             f"{name}: parts of it are complete and were published, and records cannot be taken out of those; nothing "
             "was changed. Run the job anew with --fresh, or take this output out of the job"
         )
 
 
-def copy_without(stored: Stored, chosen: Collection[bytes]) -> Rewrite:
+def copy_without(stored: Stored, chosen: Collection[bytes], source: Stored) -> Rewrite:
     """Copy an output without the records of some requests, and sync the copy.
+
+    Args:
+        stored: The output.
+        chosen: Fingerprints of the requests.
+        source: An output that tells whose rows are in which place.
 
     Raises:
         StateDamaged: It cannot be read.
@@ -53,10 +74,11 @@ def copy_without(stored: Stored, chosen: Collection[bytes]) -> Rewrite:
     form: Format = Jsonl() if stored.output.format == "parquet" else format_of(stored.output)
     parts: list[Part] = []
     paths: list[str] = []
+    owners = None if has_ids(stored.output) else stored_rows(source)
     size = rows = 0
     for part, end in stored.ends():
         if end > 0 or os.path.exists(part.path):
-            kept = _kept(stored, part, end, chosen) if end > 0 else iter(())
+            kept = _kept(stored, part, end, chosen, owners) if end > 0 else iter(())
             parts.append(part._replace(start=size, start_rows=rows))
             paths.append(part.path)
             n, count = _copy(Path(part.path + COPY_SUFFIX), kept, form, pack)
@@ -77,9 +99,12 @@ def fingerprint_of(record: Record, path: Path) -> bytes:
         raise StateDamaged(f"{path}: a record of it has no id of ours") from error
 
 
-def _kept(stored: Stored, part: Part, end: int, chosen: Collection[bytes]) -> Iterator[Record]:
+def _kept(
+    stored: Stored, part: Part, end: int, chosen: Collection[bytes], owners: Iterator[Record] | None
+) -> Iterator[Record]:
     for row in part_rows(stored.output, part, end):
-        if fingerprint_of(row, Path(part.path)) not in chosen:
+        owner = row if owners is None else next(owners, row)
+        if fingerprint_of(owner, Path(part.path)) not in chosen:
             yield row
 
 

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.fanout import CircuitPolicy, Item, Output, Plan, Politeness, RetryPolicy, Run
-from crawler.fanout.errors import OutputError
 from crawler.fanout.reopen import NothingToRetry, reopen
 from crawler.fanout.run import STATE_FILE
 from crawler.fanout.sinks.compress import open_packed
+from crawler.fanout.sinks.rewriting import CannotRewrite
 from tests.peers.clients import ScriptedClient
 
 FEW = ("id", "key", "status", "outcome", "error.kind")
@@ -73,6 +73,7 @@ def test_every_format_keeps_one_record_per_url(tmp_path: Path, source: str) -> N
         Output(tmp_path / "whole.parquet", "parquet", fields=FEW),
         Output(tmp_path / "ok.jsonl", fields=FEW, where="outcome == 'ok'"),
         Output(tmp_path / "tries.jsonl", records="attempts"),
+        Output(tmp_path / "few.csv", "csv", fields=("key", "status")),
     )
     assert run(tmp_path, *outputs) == 1
 
@@ -80,7 +81,7 @@ def test_every_format_keeps_one_record_per_url(tmp_path: Path, source: str) -> N
     assert len(rows(tmp_path, source)) == len(rows(tmp_path, "p-*")) == len(rows(tmp_path, "z.jsonl.zst")) == 20
     assert run(tmp_path, *outputs, is_healed=True) == 0
 
-    for pattern in (source, "p-*", "z.jsonl.zst", "whole.parquet", "ok.jsonl"):
+    for pattern in (source, "p-*", "z.jsonl.zst", "whole.parquet", "ok.jsonl", "few.csv"):
         found = rows(tmp_path, pattern)
         assert Counter(int(row["key"]) for row in found) == Counter(range(30)), pattern
         assert {str(row["status"]) for row in found} == {"200"}
@@ -93,7 +94,7 @@ def test_every_format_keeps_one_record_per_url(tmp_path: Path, source: str) -> N
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (("b.jsonl", "jsonl", {"fields": ("url",)}), r"b\.jsonl: its rows have no field `id`"),
+        (("b.jsonl", "jsonl", {"fields": ("url",), "where": "status"}), r"b\.jsonl: its rows have no field `id`"),
         (("b-{seq}.parquet", "parquet", {"roll_rows": 5}), "parts of it are complete and were published"),
     ],
 )
@@ -104,7 +105,7 @@ def test_what_cannot_be_rewritten_is_refused(tmp_path: Path, output: Any, messag
     run(tmp_path, *outputs)
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 
-    with pytest.raises(OutputError, match=message):
+    with pytest.raises(CannotRewrite, match=message):
         again(tmp_path, *outputs)
 
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
