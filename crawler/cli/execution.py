@@ -95,13 +95,10 @@ def _reopen(plan: Plan, again: Chosen) -> None:
 
 
 async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool, is_retry: bool) -> Outcome:
-    items = job.items(testbed_url=testbed_url, plan=plan)
-    processor = job.processor(testbed_url=testbed_url)
-    work = Run(plan, items, processor)
-    if plan.input_id is None:
-        # An input without an identity is a stream: it may come slowly, and is read beside the run. What is to be tried
-        # again stands in the state.
-        work = Run(plan, () if is_retry else Feed(items), processor)
+    staff = job.staff(plan, testbed_url=testbed_url, is_retry=is_retry)
+    # An input without an identity is a stream: it may come slowly, and is read beside the run.
+    items = Feed(staff.items) if plan.input_id is None and not is_retry else staff.items
+    work = Run(plan, items, staff.processor, gate=staff.gate)
     progress = choose_progress("none" if quiet else job.progress_mode, job.progress_interval)
     async with shown(progress, work.stats):
         with _interruptible(work, progress), watched(job, work):

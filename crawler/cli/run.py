@@ -36,6 +36,7 @@ def run(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched; fetch nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Crawl without a `contact` in the job.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; only errors.")] = False,
 ) -> None:
     """Fetch a list of URLs into records and files. Run again, it goes on where it stopped.
@@ -47,7 +48,7 @@ def run(
     """
     from crawler.cli import execution
 
-    job = read_source(sources, overrides or ())
+    job = read_source(sources, overrides or (), anonymous=anonymous)
     for warning in job.warnings:
         complain(f"warning: {one_line(str(warning), 500)}")
     if job.kind == "bench":

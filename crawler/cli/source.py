@@ -16,7 +16,7 @@ _JOB_SUFFIXES = (".yaml", ".yml")
 _LIST_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".gz", ".zst", ".xz", ".bz2")
 
 
-def read_source(arguments: Sequence[str], overrides: Sequence[str] = ()) -> Job:
+def read_source(arguments: Sequence[str], overrides: Sequence[str] = (), *, anonymous: bool = False) -> Job:
     """Read and check the job the arguments name.
 
     Raises:
@@ -29,10 +29,10 @@ def read_source(arguments: Sequence[str], overrides: Sequence[str] = ()) -> Job:
         raise CommandError("give either job files or URLs, not both: put the URLs under `urls:` of the job file")
     try:
         if files:
-            return load_job(files, overrides)
+            return load_job(files, overrides, anonymous=anonymous)
         for argument in arguments:
             _check_url(argument)
-        return job_from_urls(arguments, overrides)
+        return job_from_urls(arguments, overrides, anonymous=anonymous)
     except JobError as error:
         raise CommandError(describe(error)) from error
 

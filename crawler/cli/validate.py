@@ -18,13 +18,16 @@ Overrides = Annotated[
 ]
 
 
-def validate(jobs: JobFiles, overrides: Overrides = None) -> None:
+Anonymous = Annotated[bool, typer.Option("--anonymous", help="A crawl may go without a `contact`.")]
+
+
+def validate(jobs: JobFiles, overrides: Overrides = None, anonymous: Anonymous = False) -> None:
     """Check a job file.
 
     Says everything that is wrong with it, with line and column; nothing is fetched. Exit code 0 if it
     can be run, 2 if not.
     """
-    job = read_source([str(path) for path in jobs], overrides or ())
+    job = read_source([str(path) for path in jobs], overrides or (), anonymous=anonymous)
     if job.kind == "bench" and job.plan().input_id is not None:  # else it would read standard input
         from crawler.cli import bench_execution
 
@@ -32,14 +35,14 @@ def validate(jobs: JobFiles, overrides: Overrides = None) -> None:
     typer.echo(f"{job.name}: valid")
 
 
-def config(jobs: JobFiles, overrides: Overrides = None) -> None:
+def config(jobs: JobFiles, overrides: Overrides = None, anonymous: Anonymous = False) -> None:
     """Print the job as it is understood.
 
     Merged and filled in, defaults left out, secrets masked.
     """
     from ruamel.yaml import YAML
 
-    job = read_source([str(path) for path in jobs], overrides or ())
+    job = read_source([str(path) for path in jobs], overrides or (), anonymous=anonymous)
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 4096  # no folded lines

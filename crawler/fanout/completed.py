@@ -12,17 +12,17 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Generic, Self, TypeVar
 
 import anyio
 import sniffio
 
-from crawler.fanout.result import Result
+T = TypeVar("T")
 
 _running: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds tasks only weakly
 
 
-class Outbox:
+class Outbox(Generic[T]):
     """What lies between the workers and the consumer: at most `capacity` results, and how it all ended.
 
     Attributes:
@@ -33,25 +33,29 @@ class Outbox:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._results: deque[Result] = deque()
+        self._results: deque[T] = deque()
         self._blocked: deque[anyio.Event] = deque()
         self._news: anyio.Event | None = None
         self.error: BaseException | None = None
         self.is_finished = False
         self.scope: anyio.CancelScope | None = None
 
-    def put(self, result: Result) -> Awaitable[None] | None:
+    def put(self, result: T) -> Awaitable[None] | None:
         """Take a result; gives something to await when there are enough of them."""
         self._results.append(result)
         if self._news is not None:
             self._news.set()
+        return self.wait_for_room()
+
+    def wait_for_room(self) -> Awaitable[None] | None:
+        """Give something to await if there are enough results; nothing is put."""
         if len(self._results) < self._capacity:
             return None
         event = anyio.Event()
         self._blocked.append(event)
         return event.wait()
 
-    def take(self) -> Result | None:
+    def take(self) -> T | None:
         """Give the oldest result, if there is one, and let one blocked worker go on."""
         if not self._results:
             return None
@@ -75,7 +79,7 @@ class Outbox:
             self._news.set()
 
 
-class AsCompleted:
+class AsCompleted(Generic[T]):
     """The results of `as_completed`: an async iterator and an async context manager. For one consumer.
 
     Args:
@@ -83,15 +87,15 @@ class AsCompleted:
         capacity: Results that may lie ready.
     """
 
-    def __init__(self, work: Callable[[Outbox], Awaitable[None]], capacity: int) -> None:
+    def __init__(self, work: Callable[[Outbox[T]], Awaitable[None]], capacity: int) -> None:
         self._work = work
-        self._outbox = Outbox(capacity)
+        self._outbox: Outbox[T] = Outbox(capacity)
         self._is_started = False
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Result:
+    async def __anext__(self) -> T:
         """Give the next result.
 
         Raises:
@@ -154,7 +158,9 @@ class AsCompleted:
             task.add_done_callback(_running.discard)
 
 
-async def _background(work: Callable[[Outbox], Awaitable[None]], outbox: Outbox, scope: anyio.CancelScope) -> None:
+async def _background(
+    work: Callable[[Outbox[T]], Awaitable[None]], outbox: Outbox[T], scope: anyio.CancelScope
+) -> None:
     """Run the engine; knows the outbox only, so that the iterator can be collected while this runs."""
     try:
         with scope:

@@ -79,7 +79,7 @@ def as_completed(
     retry: RetryPolicy | None = None,
     timeout: Timeout | float | None = None,
     body: BodyPolicy | None = None,
-) -> AsCompleted:
+) -> AsCompleted[Result]:
     """Fetch everything and give each result as soon as it is there; arguments as for `gather`.
 
     At most `concurrency` results lie ready: a slow consumer slows the fetching, memory stays flat. Use it as a context
@@ -88,7 +88,7 @@ def as_completed(
     referenced.
     """
 
-    async def work(outbox: Outbox) -> None:
+    async def work(outbox: Outbox[Result]) -> None:
         def deliver(result: Result) -> Awaitable[None] | None:
             if result.error is not None and not return_exceptions:
                 raise result.error

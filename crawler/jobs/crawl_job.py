@@ -57,7 +57,13 @@ def gate_of(model: JobFile, politeness: Politeness) -> RobotsGate | None:
     return RobotsGate(settings, pause=0.0 if rate is None else 1.0 / rate)
 
 
-def crawl_of(model: JobFile, seeds: Iterable[Item], gate: RobotsGate | None, state_file: Path | None) -> Crawl:
+def crawl_of(
+    model: JobFile,
+    seeds: Iterable[Item],
+    gate: RobotsGate | None,
+    state_file: Path | None,
+    testbed_url: str | None = None,
+) -> Crawl:
     """Make the crawl of a job, as it was when it was stopped.
 
     Args:
@@ -65,8 +71,16 @@ def crawl_of(model: JobFile, seeds: Iterable[Item], gate: RobotsGate | None, sta
         seeds: Its requests, all of which are read.
         gate: Of the same run.
         state_file: The database of the run's state, if there may be one.
+        testbed_url: What addresses that begin with `/` are put behind.
     """
-    crawl = Crawl(crawl_settings(model), seeds, sitemaps=model.sitemaps.urls, extractor=extractor_of(model), gate=gate)
+    sitemaps = [_on_testbed(url, testbed_url) for url in model.sitemaps.urls]
+    crawl = Crawl(
+        crawl_settings(model),
+        seeds,
+        sitemaps=sitemaps,
+        extractor=extractor_of(model),
+        gate=gate,
+    )
     if state_file is not None and state_file.is_file():
         crawl.restore(known_items(state_file))
     return crawl
@@ -83,3 +97,7 @@ def extraction_of(model: JobFile) -> Processor | None:
     if extractor is None or model.kind == "crawl":
         return None
     return ExtractPages(extractor)
+
+
+def _on_testbed(url: str, testbed_url: str | None) -> str:
+    return f"{testbed_url or ''}{url}" if url.startswith("/") else url

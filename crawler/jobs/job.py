@@ -19,13 +19,15 @@ from typing import Final, Literal
 
 from crawler.fanout import BodyPolicy, ClientOptions, Item, Output, Plan, RetryPolicy
 from crawler.fanout.ids import new_run_id
-from crawler.fanout.pages import Processor
+from crawler.fanout.pages import Gate, Processor
 from crawler.fanout.plan import RETRIED_KINDS, RETRIED_STATUS
+from crawler.fanout.run import STATE_FILE
 from crawler.jobs.auth import auth_of
 from crawler.jobs.bench_cells import expand
 from crawler.jobs.bench_job import MAX_URLS, BenchJob, ReportFile, cells_of, one_request, seed_of
 from crawler.jobs.body_file import read_body_file
 from crawler.jobs.checks import TextChecks, response_checks
+from crawler.jobs.crawl_job import crawl_of, extraction_of, gate_of, held_of
 from crawler.jobs.download_job import client_headers_of, download_of, once_of
 from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.identity import job_digests
@@ -47,6 +49,7 @@ from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
 from crawler.jobs.transport_job import transport_options
 from crawler.jobs.watch_rules import log_plan, telemetry_plan
 from crawler.models import Timeout
+from crawler.spider.crawl import Crawl
 
 BENCH_TIMEOUT_S: Final = 30.0
 """Of a request of a benchmark, unless `timeout.total` says otherwise; without an end one hung server would hang it."""
@@ -75,12 +78,29 @@ class Source:
     secrets: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """What a run works with, besides its plan.
+
+    Attributes:
+        items: The requests.
+        processor: Looks at the pages, if anybody does.
+        gate: Says which requests may go out, if anybody does.
+        crawl: The one among the processors that follows links, for a job of kind `crawl`.
+    """
+
+    items: Iterator[Item]
+    processor: Processor | None = None
+    gate: Gate | None = None
+    crawl: Crawl | None = None
+
+
 class Job:
     """A checked job; made by `load_job` and `job_from_urls` only.
 
     Attributes:
         name: Name of the job; part of the default output paths.
-        kind: `fetch` or `download` (give `plan` and `items` to the engine) or `bench` (`bench_job`).
+        kind: `fetch`, `download` or `crawl` (give `plan` and `staff` to the engine) or `bench` (`bench_job`).
         testbed: The run wants the embedded testbed; give its address to `items`.
         warnings: Findings that do not stop the run (a secret file that everyone may read).
         progress_mode: `progress.mode`.
@@ -93,7 +113,7 @@ class Job:
 
     def __init__(self, name: str, model: JobFile, source: Source, warnings: Iterable[Finding] = ()) -> None:
         self.name = name
-        self.kind: Literal["fetch", "download", "bench"] = model.kind
+        self.kind: Literal["fetch", "download", "crawl", "bench"] = model.kind
         self.testbed = model.testbed
         self.warnings = tuple(warnings)
         self.progress_mode: Literal["auto", "bar", "lines", "none"] = model.progress.mode
@@ -142,7 +162,7 @@ class Job:
             retry=self._retry(),
             politeness=politeness_of(model),
             stop=stop_limits_of(model),
-            follow_redirects=model.redirects.follow,
+            follow_redirects=model.redirects.follow and model.kind != "crawl",  # which finds them like links
             max_redirects=model.redirects.max,
             cross_host_redirects=model.redirects.cross_host,
             downgrade_redirects=model.redirects.downgrade,
@@ -189,6 +209,28 @@ class Job:
         except InputError as exc:
             raise JobError([Finding(Mark("input"), str(exc))]) from exc
 
+    def staff(self, plan: Plan, *, testbed_url: str | None = None, is_retry: bool = False) -> Staff:
+        """Give what a run of the job works with, besides the plan.
+
+        Args:
+            plan: Of the run, made by `plan`.
+            testbed_url: As for `items`.
+            is_retry: Only what stands in the state is done; an input that can be read once only is left alone.
+
+        Raises:
+            JobError: The input of a crawl cannot be read.
+        """
+        items: Iterator[Item] = (
+            iter(()) if is_retry and plan.input_id is None else self.items(testbed_url=testbed_url, plan=plan)
+        )
+        gate = gate_of(self._model, plan.politeness)
+        others = self.processor(testbed_url=testbed_url)
+        if self.kind != "crawl":
+            return Staff(items, others, gate)
+        state_file = None if plan.state_dir is None else plan.state_dir / STATE_FILE
+        crawl = crawl_of(self._model, items, gate, state_file, testbed_url)
+        return Staff(crawl.items(), chain([processor for processor in (others, crawl) if processor]), gate, crawl)
+
     def processor(self, *, testbed_url: str | None = None) -> Processor | None:
         """What looks at the pages of the run: checks of the text, then what names further pages. `None` if nobody does.
 
@@ -199,6 +241,8 @@ class Job:
         processors: list[Processor] = []
         if any(check.looks_at_text for check in model.checks):
             processors.append(TextChecks(model.checks))
+        if (extraction := extraction_of(model)) is not None:
+            processors.append(extraction)
         if model.paginate is not None:
             processors.append(Paginator(model.paginate, self._maker(testbed_url).turn))
         return chain(processors)
@@ -321,14 +365,14 @@ class Job:
             hash=body.hash,
             fsync=download.fsync,
             hold=self._held(),
-            must_hold=self._held() is not None,
+            must_hold=self._held() is not None and self.kind != "crawl",
         )
 
     def _held(self) -> int | None:
         """How much of a body the processors may need."""
-        if self._model.paginate is None and not any(check.looks_at_text for check in self._model.checks):
-            return None
-        return min(MAX_HELD_BYTES, self._model.body.max_size or MAX_HELD_BYTES)
+        looked_at = any(check.looks_at_text for check in self._model.checks) or self._model.paginate is not None
+        most = max(MAX_HELD_BYTES if looked_at else 0, held_of(self._model) or 0)
+        return min(most, self._model.body.max_size or most) or None
 
     def _client(self, guard: Callable[[str], bool] | None) -> ClientOptions:
         tls = self._model.tls

@@ -17,8 +17,10 @@ from crawler.jobs.bench_rules import model_rules
 from crawler.jobs.body_file import read_body_file
 from crawler.jobs.check import check_schema
 from crawler.jobs.checks import TextChecks, response_checks
+from crawler.jobs.crawl_rules import crawl_model_rules, crawl_warnings
 from crawler.jobs.download_rules import ROW_CHECKS, download_model_rules
 from crawler.jobs.envfile import read_env_file
+from crawler.jobs.extract_job import extract_rules
 from crawler.jobs.fields import nearest
 from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.inputs import InputFile, find_files, read_columns
@@ -46,6 +48,7 @@ def load_job(
     environment: Mapping[str, str] | None = None,
     *,
     allow_outside: bool = False,
+    anonymous: bool = False,
 ) -> Job:
     """Read, merge, fill in and check a job file.
 
@@ -55,6 +58,7 @@ def load_job(
         overrides: `a.b=c` as given to `--set`; the value is read as YAML.
         environment: Stands in for `os.environ`.
         allow_outside: Records may be written outside the working directory.
+        anonymous: A crawl may go without a `contact`.
 
     Raises:
         JobError: With every finding.
@@ -66,12 +70,16 @@ def load_job(
     if tree is None:
         raise JobError(findings)
     first = Path(files[0])
-    loading = _Loading(first.parent, environment, findings=findings, allow_outside=allow_outside)
+    loading = _Loading(first.parent, environment, findings=findings, allow_outside=allow_outside, anonymous=anonymous)
     return loading.finish(tree, overrides, default_name=_name_of(first))
 
 
 def job_from_urls(
-    urls: Sequence[str], overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    urls: Sequence[str],
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    *,
+    anonymous: bool = False,
 ) -> Job:
     """The job of `crawler run URL...`: everything but the URLs is a default, or comes from `--set`.
 
@@ -93,7 +101,7 @@ def job_from_urls(
         digest = hashlib.blake2b("\n".join(urls).encode("utf-8", "surrogateescape"), digest_size=4)
         name = f"urls-{digest.hexdigest()}"
     tree = Map(mark, {key: Entry(mark, node) for key, node in entries.items()})
-    return _Loading(Path(), environment).finish(tree, overrides, default_name=name)
+    return _Loading(Path(), environment, anonymous=anonymous).finish(tree, overrides, default_name=name)
 
 
 def _name_of(path: Path) -> str:
@@ -110,6 +118,7 @@ class _Loading:
     environment: Mapping[str, str] | None
     findings: list[Finding] = field(default_factory=list)
     allow_outside: bool = False
+    anonymous: bool = False
 
     def finish(self, tree: Map, overrides: Sequence[str], default_name: str) -> Job:
         """Everything after reading the files."""
@@ -131,7 +140,8 @@ class _Loading:
             )
             raise JobError(list(masked))
         source = Source(filled, self.base, files, frozenset(filling.secrets))
-        return Job(model.name or default_name, model, source, sorted(set(filling.warnings)))
+        warnings = {*filling.warnings, *crawl_warnings(filled, model)}
+        return Job(model.name or default_name, model, source, sorted(warnings))
 
     def _filling(self, tree: Map) -> Interpolation:
         """The interpolation with all variables: the files of `env_file` below the real environment."""
@@ -155,6 +165,8 @@ class _Loading:
         self.findings += output_rules(tree, model, allow_outside=self.allow_outside)
         self.findings += model_rules(tree, model)
         self.findings += download_model_rules(tree, model, self.base)
+        self.findings += crawl_model_rules(tree, model, anonymous=self.anonymous)
+        self.findings += extract_rules(tree, model)
         self._check_expressions(tree, model)
         try:
             auth_of(model)

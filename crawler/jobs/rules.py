@@ -11,6 +11,7 @@ from typing import Final
 
 from crawler.jobs.auth_rules import auth_rules
 from crawler.jobs.bench_rules import kind_rules
+from crawler.jobs.crawl_rules import crawl_rules
 from crawler.jobs.download_rules import download_rules
 from crawler.jobs.fields import loosen
 from crawler.jobs.findings import Finding
@@ -71,7 +72,7 @@ def _one_source(tree: Map) -> Iterator[Finding]:
     has_urls, has_input = _has(tree, "urls"), _has(tree, "input")
     if has_urls and has_input:
         yield _key_finding(tree, ("input",), "a job has `urls` or `input`, not both")
-    if not has_urls and not has_input:
+    if not has_urls and not has_input and not _has(tree, "sitemaps", "urls"):
         yield Finding(tree.mark, "the job names no URLs: give `urls` or `input`")
     urls = tree.get("urls")
     if isinstance(urls, Items) and not urls.values:
@@ -197,6 +198,7 @@ _RULES: Final = (
     paginate_rules,
     polite_rules,
     download_rules,
+    crawl_rules,
     service_rules,
     watch_rules,
     kind_rules,

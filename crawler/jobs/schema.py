@@ -15,8 +15,10 @@ from crawler.fanout.kinds import KINDS
 from crawler.jobs.auth_schema import AuthSection
 from crawler.jobs.bench_schema import Bench
 from crawler.jobs.checks_schema import Check
+from crawler.jobs.crawl_schema import CrawlSection, Robots, Sitemaps
 from crawler.jobs.dedupe_schema import Dedupe
 from crawler.jobs.download_schema import ByteRateOrNull, Checksums, Download
+from crawler.jobs.extract_schema import ExtractRule
 from crawler.jobs.fields import (
     Anything,
     Bool,
@@ -234,10 +236,10 @@ class JobFile(Section):
     """Part of paths; default the file's name."""
     description: Annotated[str | None, text(500)] = None
     """For people."""
-    kind: Annotated[Literal["fetch", "download", "bench"], choice("fetch", "download", "bench", later=("crawl",))] = (
+    kind: Annotated[Literal["fetch", "download", "crawl", "bench"], choice("fetch", "download", "crawl", "bench")] = (
         "fetch"
     )
-    """What the job does: fetch each URL once, download files, or measure ways of fetching."""
+    """What the job does: fetch each URL once, download files, follow links, or measure ways of fetching."""
     contact: Annotated[str | None, text(200, r"[\x21-\x7e]+", "an e-mail address or a URL")] = None
     """E-mail or URL, told to servers in the User-Agent."""
     tags: Annotated[list[Text], OneOrMany(), Field(max_length=20)] = []
@@ -284,6 +286,11 @@ class JobFile(Section):
     stop: Stop = Stop()
     progress: Progress = Progress()
     bench: Bench = Bench()
+    crawl: CrawlSection = CrawlSection()
+    robots: Robots = Robots()
+    sitemaps: Sitemaps = Sitemaps()
+    extract: Annotated[list[ExtractRule], OneOrMany()] = []
+    """What to take from pages, as rows of outputs with `records: items`; of a list, the first rule that matches."""
     thresholds: Limits = {}
     """`METRIC` or `ARM.METRIC` of a benchmark -> what it must keep, like "< 250ms"; else exit code 5."""
     schedule: Schedule | None = None

@@ -142,8 +142,8 @@ def _execute(order: Order, wire: Wire) -> int:
     plan = job.plan(out=folder, run_id=order.run_id, begun=datetime.fromtimestamp(order.begun, UTC), guard=guard)
     plan = replace(plan, outputs=_to_files(plan.outputs, folder), grace=min(plan.grace, order.grace))
     with _testbed(job, plan) as url:
-        run = Run(plan, job.items(testbed_url=url, plan=plan), job.processor(testbed_url=url))
-        return _run(run, plan, wire)
+        staff = job.staff(plan, testbed_url=url)
+        return _run(Run(plan, staff.items, staff.processor, gate=staff.gate), plan, wire)
 
 
 def _to_files(outputs: tuple[Output, ...], folder: Path) -> tuple[Output, ...]:

@@ -55,11 +55,7 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "hosts: {match: x, windows: []}",
             "1:19: hosts[0].windows: this key is known, but this version does not do it yet; take it out",
         ),
-        (
-            "kind: crawl",
-            "1:7: kind: 'crawl' is known, but this version does not do it yet (it does fetch or download or bench)",
-        ),
-        ("kind: fech", "1:7: kind: expected fetch or download or bench, not 'fech'; did you mean 'fetch'?"),
+        ("kind: fech", "1:7: kind: expected fetch or download or crawl or bench, not 'fech'; did you mean 'fetch'?"),
         ("http: {version: 1.1}", '1:17: http.version: expected auto or 1.1 or 2, not 1.1; put it in quotes: "1.1"'),
         ("concurrency: 0", "1:14: concurrency: must be between 1 and 10000, not 0"),
         ("concurrency: null", "1:14: concurrency: expected a whole number, not null"),
@@ -325,7 +321,7 @@ def test_json_schema_helps_an_editor() -> None:
         if path.endswith("/properties"):
             for name, value in part.items():
                 assert "description" in value or "$ref" in value or name == "input", f"{path}/{name}"
-    assert schema["properties"]["kind"]["enum"] == ["fetch", "download", "bench"]
+    assert schema["properties"]["kind"]["enum"] == ["fetch", "download", "crawl", "bench"]
     assert schema["$defs"]["Backoff"]["properties"]["jitter"]["enum"] == ["full", "equal", "none"]
     assert set(schema["$defs"]["Request"]["properties"]) == known_keys()["request"]
 
