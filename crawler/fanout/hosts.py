@@ -25,7 +25,7 @@ from typing import Final
 
 from crawler.errors import InvalidURL
 from crawler.fanout.kinds import family
-from crawler.fanout.plan import CircuitPolicy, HostLimits, Politeness, RetryPolicy
+from crawler.fanout.plan import CircuitPolicy, HostLimits, HostRule, Politeness, RetryPolicy
 from crawler.fanout.retry import backoff
 from crawler.models import URL
 
@@ -61,14 +61,20 @@ def host_key(url: str, by: str) -> str:
 
 def limits_for(politeness: Politeness, key: str) -> HostLimits:
     """Give the limits of the host with this key: those of the first rule that matches, else everybody's."""
+    rule = rule_for(politeness, key)
+    return politeness.limits if rule is None else rule.limits
+
+
+def rule_for(politeness: Politeness, key: str) -> HostRule | None:
+    """Give the first rule that matches the host with this key."""
     if politeness.rules and key:
         netloc = key.rpartition("://")[2]
         name = re.sub(r":\d+$", "", netloc).strip("[]") if "://" in key else key
         for rule in politeness.rules:
             pattern = rule.match.lower()
             if fnmatchcase(name, pattern) or fnmatchcase(netloc, pattern):
-                return rule.limits
-    return politeness.limits
+                return rule
+    return None
 
 
 class Bucket:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from crawler.fanout.checks import ResponseCheck
 from crawler.fanout.download_policy import DownloadPolicy
 from crawler.fanout.ids import new_run_id
+from crawler.fanout.windows import Window
 from crawler.models import Timeout
 
 if TYPE_CHECKING:
@@ -103,10 +104,12 @@ class HostRule:
     Attributes:
         match: Shell pattern (`*.example.com`) for the host's name, or for name and port (`127.0.0.1:80*`).
         limits: All of them: nothing is inherited any more.
+        windows: Hours in which these hosts are asked; outside they wait. None is all day.
     """
 
     match: str
     limits: HostLimits
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from crawler.fanout.hosts import Bucket, HostClock, limits_for
+from crawler.fanout.hosts import Bucket, HostClock, limits_for, rule_for
 from crawler.fanout.plan import Politeness, RetryPolicy
 from crawler.fanout.result import Result
+from crawler.fanout.windows import Window, opens_in
 
 MAX_IDLE_HOSTS: Final = 10_000
 """Clocks of hosts that nobody asks for any more, up to which they are kept."""
@@ -39,6 +41,7 @@ class Host:
         clock: When it may be asked.
         queue: What waits, the next one first.
         at: Where it stands in the heap; `None` if it does not.
+        windows: Hours in which it may be asked; none is all day.
         quota: How many should wait in memory at most.
         has_more: More of its requests lie in the frontier, passed over for now.
         is_hungry: Somebody was told that it needs more of them.
@@ -46,10 +49,22 @@ class Host:
         is_preparing: A request finds out whether the others may go out; until then none does.
     """
 
-    __slots__ = ("at", "clock", "has_more", "is_hungry", "is_preparing", "key", "last_rank", "queue", "quota")
+    __slots__ = (
+        "at",
+        "clock",
+        "has_more",
+        "is_hungry",
+        "is_preparing",
+        "key",
+        "last_rank",
+        "queue",
+        "quota",
+        "windows",
+    )
 
-    def __init__(self, key: str, clock: HostClock) -> None:
+    def __init__(self, key: str, clock: HostClock, windows: tuple[Window, ...] = ()) -> None:
         self.key = key
+        self.windows = windows
         self.clock = clock
         self.queue: deque[Result] = deque()
         self.at: float | None = None
@@ -71,9 +86,20 @@ class Host:
             place -= 1
         queue.insert(place, result)
 
-    def ready_at(self) -> float:
-        """Give the instant from which it may be asked: infinite until a request under way ends."""
-        return math.inf if self.is_preparing else self.clock.ready_at()
+    def ready_at(self, now: float, wall: Callable[[], float]) -> float:
+        """Give the instant from which it may be asked: infinite until a request under way ends.
+
+        Args:
+            now: Monotonic seconds.
+            wall: Gives seconds since 1970; asked only of hosts that have hours.
+        """
+        if self.is_preparing:
+            return math.inf
+        ready = self.clock.ready_at()
+        if not self.windows or ready == math.inf or self.clock.is_given_up:
+            return ready
+        ready = max(ready, now)
+        return ready + opens_in(self.windows, wall() + ready - now)
 
 
 class Turns:
@@ -84,6 +110,7 @@ class Turns:
         retry: See `HostClock`.
         concurrency: Of the run; a host that may have as many has no limit.
         rng: Gives numbers in [0, 1).
+        wall: Gives seconds since 1970.
         interval: Gives the least seconds between starts of a host that somebody else asks for; `None` if nobody does.
 
     Attributes:
@@ -100,7 +127,9 @@ class Turns:
         concurrency: int,
         rng: Callable[[], float] = random.random,
         interval: Callable[[str], float | None] | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        self._wall = wall
         self._interval = interval
         self._politeness = politeness
         self._concurrency = concurrency
@@ -123,9 +152,10 @@ class Turns:
         if host is None:
             if len(self._hosts) >= self._sweep_at:
                 self._sweep(now)
-            limits = limits_for(self._politeness, key)
+            rule = rule_for(self._politeness, key)
+            limits = self._politeness.limits if rule is None else rule.limits
             clock = HostClock(limits, self._retry, self._politeness.circuit, self._concurrency)
-            host = self._hosts[key] = Host(key, clock)
+            host = self._hosts[key] = Host(key, clock, () if rule is None else rule.windows)
         return host
 
     def room(self, key: str, rank: int = 0) -> int | None:
@@ -141,9 +171,10 @@ class Turns:
             return 0
         if host is not None and host.queue:
             return host.quota - len(host.queue)
-        limits = limits_for(self._politeness, key)
+        rule = rule_for(self._politeness, key)
+        limits = self._politeness.limits if rule is None else rule.limits
         is_free = limits.concurrency is None or limits.concurrency >= self._concurrency
-        if is_free and limits.rate is None and self._interval is None:
+        if is_free and limits.rate is None and self._interval is None and not (rule is not None and rule.windows):
             return None
         return FIRST_QUOTA if host is None else host.quota
 
@@ -156,7 +187,7 @@ class Turns:
     def admit(self, result: Result, now: float) -> bool:
         """Start a new request, if its host may be asked now and nobody is before it; else it waits here."""
         host = self._host(result.host, now)
-        if not host.queue and host.ready_at() <= now and self._bucket.next_allowed <= now:
+        if not host.queue and host.ready_at(now, self._wall) <= now and self._bucket.next_allowed <= now:
             self._start(host, result, now)
             return True
         self._put(host, result, now)
@@ -191,7 +222,7 @@ class Turns:
                 return None
             heappop(self._heap)
             host.at = None
-            ready = host.ready_at()
+            ready = host.ready_at(now, self._wall)
             if ready > now:  # something came up since it was put there
                 self._schedule(host, now)
                 continue
@@ -227,7 +258,7 @@ class Turns:
     def start_another(self, key: str, now: float) -> bool:
         """Start one more request for what is under way already, if its host may be asked now and nobody waits."""
         host = self._hosts.get(key)
-        if host is None or host.queue or host.clock.ready_at() > now or self._bucket.next_allowed > now:
+        if host is None or host.queue or host.ready_at(now, self._wall) > now or self._bucket.next_allowed > now:
             return False
         host.clock.start(now, self._rng)
         self._bucket.start(now, self._rng)
@@ -316,7 +347,7 @@ class Turns:
 
     def _schedule(self, host: Host, now: float) -> None:
         """Put a host that has a queue into the heap, unless only the end of a request can make it ready."""
-        ready = host.ready_at()
+        ready = host.ready_at(now, self._wall)
         if ready == math.inf:
             host.at = None
             return

@@ -12,7 +12,7 @@ from typing import Final
 _BY_SECTION: Final = {
     "": "workers autothrottle recrawl",
     "timeout": "queue dns tls ttfb",
-    "hosts[]": "headers proxy http_version windows timeout retry robots max_pages",
+    "hosts[]": "headers proxy http_version timeout retry robots max_pages",
     "dns": "servers concurrency",
     "http": "streams_per_connection window",
     "download": "pack pack_items pack_size",

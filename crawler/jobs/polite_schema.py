@@ -6,19 +6,32 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel
 
+from crawler.fanout.windows import Window, parse_window
 from crawler.jobs.fields import (
     Duration,
     Limit,
     LimitOrNull,
+    OneOrMany,
     RateOrNull,
     Ratio,
     RatioOrNull,
+    Reader,
     SizeOrNull,
     Text,
     choice,
+    show,
     whole,
 )
 from crawler.jobs.section import SECTION
+
+
+def _parse_hours(value: object) -> Window:
+    if not isinstance(value, str):
+        raise ValueError(f"expected hours like 22:00-06:00 Europe/Berlin, not {show(value)}")
+    return parse_window(value)
+
+
+Hours = Annotated[Window, Reader(_parse_hours, {"type": "string"})]
 
 
 class PerHost(BaseModel):
@@ -53,6 +66,8 @@ class HostEntry(BaseModel):
     """Starts that may come at once after a pause."""
     jitter: Ratio = 0.2
     """Share by which intervals vary."""
+    windows: Annotated[list[Hours], OneOrMany()] = []
+    """Hours in which such a host is asked, like 22:00-06:00 Europe/Berlin (UTC without a zone); outside it waits."""
 
 
 class Circuit(BaseModel):

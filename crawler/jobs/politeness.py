@@ -20,7 +20,9 @@ def politeness_of(model: JobFile) -> Politeness:
     return Politeness(
         by=common.by,
         limits=limits,
-        rules=tuple(HostRule(entry.match, _inherited(entry, common, limits)) for entry in model.hosts),
+        rules=tuple(
+            HostRule(entry.match, _inherited(entry, common, limits), tuple(entry.windows)) for entry in model.hosts
+        ),
         rate=model.rate,
         circuit=CircuitPolicy(circuit.failures, circuit.open_for, max(circuit.open_for, circuit.max_open)),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crawler.fanout import CircuitPolicy, HostLimits, HostRule, Politeness, StopLimits
+from crawler.fanout.windows import parse_window
 from crawler.jobs import JobError, load_job
 from crawler.jobs.politeness import politeness_of, stop_limits_of
 
@@ -75,7 +76,7 @@ def test_rules_inherit_what_they_do_not_say(tmp_path: Path) -> None:
             tmp_path,
             "per_host: {by: host, concurrency: 2, rate: 30/m, jitter: 0.1}\n"
             "hosts:\n"
-            "  - {match: '*.example.com', rate: 4/s}\n"
+            "  - {match: '*.example.com', rate: 4/s, windows: '22:00-06:00 Europe/Berlin'}\n"
             "  - {match: 127.0.0.1, concurrency: null, rate: null}\n"
             "rate: 100/s\n"
             "circuit: {failures: 9, open_for: 2s, max_open: 1m}\n"
@@ -90,7 +91,7 @@ def test_rules_inherit_what_they_do_not_say(tmp_path: Path) -> None:
         by="host",
         limits=HostLimits(2, 0.5, 1, 0.1),
         rules=(
-            HostRule("*.example.com", HostLimits(2, 4.0, 1, 0.1)),
+            HostRule("*.example.com", HostLimits(2, 4.0, 1, 0.1), (parse_window("22:00-06:00 Europe/Berlin"),)),
             HostRule("127.0.0.1", HostLimits(None, None, 1, 0.1)),
         ),
         rate=100.0,

@@ -52,8 +52,8 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
         ),
         ("autothrottle: {}", "1:1: autothrottle: this key is known, but this version does not do it yet; take it out"),
         (
-            "hosts: {match: x, windows: []}",
-            "1:19: hosts[0].windows: this key is known, but this version does not do it yet; take it out",
+            "hosts: {match: x, timeout: []}",
+            "1:19: hosts[0].timeout: this key is known, but this version does not do it yet; take it out",
         ),
         ("kind: fech", "1:7: kind: expected fetch or download or crawl or bench, not 'fech'; did you mean 'fetch'?"),
         ("http: {version: 1.1}", '1:17: http.version: expected auto or 1.1 or 2, not 1.1; put it in quotes: "1.1"'),
@@ -135,6 +135,10 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "1:33: thresholds.response_time.p99: '250' has no unit; write a duration like 250ms",
         ),
         ('thresholds: {speedup: "> 2s"}', "1:23: thresholds.speedup: '2s' is no plain number, and speedup is one"),
+        (
+            "hosts: {match: x, windows: [1-2]}",
+            "1:29: hosts[0].windows[0]: expected hours like 22:00-06:00 or 22:00-06:00 Europe/Berlin, not '1-2'",
+        ),
         ("body: {hash: md5}", "1:14: body.hash: expected sha256 or false, not 'md5'"),
         ("request: {params: {a: {b: 1}}}", "1:23: request.params.a[0]: expected text, not a mapping"),
         (
