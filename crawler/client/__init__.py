@@ -1,4 +1,8 @@
-"""The HTTP client: auth, redirects, retries, transports, `Client` and `AsyncClient`, the top-level functions."""
+"""The HTTP client: auth, redirects, retries, transports, `Client` and `AsyncClient`, the top-level functions.
+
+What few programs need is imported from its own file, so that the others need not wait for it: `aws_sigv4`, `host_auth`,
+`key_auth`.
+"""
 
 from crawler.client.alias import alias_httpx as alias_httpx
 from crawler.client.api import delete as delete
@@ -15,13 +19,9 @@ from crawler.client.api import websocket as websocket
 from crawler.client.auth import Auth as Auth
 from crawler.client.auth import BasicAuth as BasicAuth
 from crawler.client.auth import FunctionAuth as FunctionAuth
-from crawler.client.aws_sigv4 import AwsSigV4Auth as AwsSigV4Auth
 from crawler.client.client import AsyncClient as AsyncClient
 from crawler.client.client import Client as Client
 from crawler.client.digest import DigestAuth as DigestAuth
-from crawler.client.host_auth import HostAuth as HostAuth
-from crawler.client.key_auth import HeaderAuth as HeaderAuth
-from crawler.client.key_auth import QueryAuth as QueryAuth
 from crawler.client.netrc_auth import NetRCAuth as NetRCAuth
 from crawler.client.oauth2 import BearerAuth as BearerAuth
 from crawler.client.oauth2 import OAuth2ClientCredentials as OAuth2ClientCredentials

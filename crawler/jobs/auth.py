@@ -10,16 +10,15 @@ from urllib.parse import urlsplit
 
 from crawler.client import (
     Auth,
-    AwsSigV4Auth,
     BasicAuth,
     BearerAuth,
     DigestAuth,
-    HeaderAuth,
-    HostAuth,
     NetRCAuth,
     OAuth2ClientCredentials,
-    QueryAuth,
 )
+from crawler.client.aws_sigv4 import AwsSigV4Auth
+from crawler.client.host_auth import HostAuth
+from crawler.client.key_auth import HeaderAuth, QueryAuth
 from crawler.errors import InvalidURL
 from crawler.jobs.auth_rules import static_authority
 from crawler.jobs.auth_schema import AuthSection

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 import crawler
-from crawler.client import AwsSigV4Auth
+from crawler.client.aws_sigv4 import AwsSigV4Auth
 
 EXAMPLE_KEY = "AKIDEXAMPLE"
 EXAMPLE_SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

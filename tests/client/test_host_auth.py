@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import crawler
-from crawler.client import HeaderAuth, HostAuth, QueryAuth
+from crawler.client.host_auth import HostAuth
+from crawler.client.key_auth import HeaderAuth, QueryAuth
 from tests.peers.worlds import Face
 
 
