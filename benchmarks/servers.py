@@ -1,8 +1,8 @@
 """The server of the benchmarks: nginx, one worker on a core of its own, from a configuration made for the run.
 
-It serves 1 KiB (`/1k.bin`), 1 GB of zeros (`/1g.bin`, a sparse file), `/post` (takes a body into memory, answers 200),
-`/slow.bin` (1 KiB in about four seconds) and `/status`, over HTTP/1.1, TLS, and HTTP/2 over TLS, on free ports of
-127.0.0.1.
+It serves 1 KiB (`/1k.bin`), 100 MB and 1 GB of zeros (`/100m.bin`, `/1g.bin`, sparse files), `/post` (takes a body
+into memory, answers 200), `/slow.bin` (1 KiB in about four seconds) and `/status`, over HTTP/1.1, TLS, and HTTP/2 over
+TLS, on free ports of 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import trustme
 from benchmarks.loads import Load
 
 SMALL: Final = 1024
+MEDIUM: Final = 100_000_000
 LARGE: Final = 1_000_000_000
 
 # Kept plain, and favourable to every client alike: no log, files stay open, connections never end by themselves.
@@ -131,8 +132,9 @@ def pin(cores: set[int]) -> None:
 def _write_files(root: Path) -> str:
     (root / "1k.bin").write_bytes(b"x" * SMALL)
     (root / "slow.bin").write_bytes(b"x" * SMALL)
-    with (root / "1g.bin").open("wb") as large:
-        large.truncate(LARGE)
+    for name, size in (("100m.bin", MEDIUM), ("1g.bin", LARGE)):
+        with (root / name).open("wb") as large:
+            large.truncate(size)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(root / "ca.pem"))
     certificate = authority.issue_cert("127.0.0.1", "localhost")

@@ -153,6 +153,7 @@ def snapshot(stats: Stats, now: float) -> dict[str, object]:
         "bytes": stats.bytes,
         "errors": {error.kind: error.n for error in stats.errors_by_kind()},
         "eta_s": None if left is None else round(left, 1),
+        **({} if stats.paused is None else {"paused": stats.paused}),
     }
 
 
@@ -183,6 +184,7 @@ def render(stats: Stats, now: float) -> RenderableType:
     )
     lower = Text("  ").join(
         [
+            *([] if stats.paused is None else [Text(one_line(stats.paused), "bold yellow")]),
             Text(f"in flight {count(stats.in_flight)}", "dim"),
             Text(f"waiting for retry {count(stats.waiting)}", "yellow" if stats.waiting else "dim"),
             Text(size(stats.bytes), "dim"),

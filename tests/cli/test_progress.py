@@ -109,3 +109,14 @@ def test_the_display_fits_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
     bar = choose_progress("bar")
     bar.close()
     assert isinstance(bar, Bar)
+
+
+def test_a_pause_of_the_whole_run_is_said(stats: Stats, capsys: pytest.CaptureFixture[str]) -> None:
+    """When downloads wait for the disk, lines and bar say so."""
+    stats.paused = "paused: the disk is full"
+    Lines(10.0).update(stats, 10.2)
+
+    assert json.loads(capsys.readouterr().err)["paused"] == "paused: the disk is full"
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(render(stats, 10.2))
+    assert "paused: the disk is full" in console.export_text()
