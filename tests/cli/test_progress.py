@@ -117,6 +117,6 @@ def test_a_pause_of_the_whole_run_is_said(stats: Stats, capsys: pytest.CaptureFi
     Lines(10.0).update(stats, 10.2)
 
     assert json.loads(capsys.readouterr().err)["paused"] == "paused: the disk is full"
-    console = Console(width=200, record=True, file=StringIO())
+    console = Console(width=200, record=True, file=io.StringIO())
     console.print(render(stats, 10.2))
     assert "paused: the disk is full" in console.export_text()
