@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from crawler.jobs import units
 from crawler.jobs.fields import (
@@ -17,8 +17,11 @@ from crawler.jobs.fields import (
     Limit,
     LimitOrNull,
     OneOrMany,
+    Rate,
+    RateOrNull,
+    Ratio,
+    RatioOrNull,
     Reader,
-    Schema,
     Text,
     choice,
     loosen,
@@ -35,16 +38,6 @@ EngineName = Literal["sync", "threads", "async", "engine"]
 ClientName = Literal["crawler", "httpx", "httpx2", "aiohttp", "requests", "pyreqwest", "niquests", "curl_cffi"]
 VersionName = Literal["1.1", "2"]
 
-_REFERENCE: Final[Schema] = {"type": "string", "pattern": r"\$\{"}
-_RATE_SCHEMA: Final[Schema] = {"type": "string", "pattern": units.RATE_PATTERN}
-_RATIO_SCHEMA: Final[Schema] = {
-    "anyOf": [
-        {"type": "number", "minimum": 0, "maximum": 1},
-        {"type": "string", "pattern": units.RATIO_PATTERN},
-        _REFERENCE,
-    ]
-}
-
 
 def _parse_warmup(value: object) -> int | float:
     """A whole number is a number of requests, a duration with its unit is a time."""
@@ -58,14 +51,6 @@ def _parse_warmup(value: object) -> int | float:
     return float(units.parse_duration(got))
 
 
-def _parse_rate(value: object) -> float:
-    return units.parse_rate(value).per_second
-
-
-def _parse_ratio(value: object) -> float:
-    return units.parse_ratio(loosen(value))
-
-
 def _parse_percentile(value: object) -> float:
     got = loosen(value)
     if isinstance(got, bool) or not isinstance(got, int | float) or not 0 < got < 100:
@@ -73,15 +58,12 @@ def _parse_percentile(value: object) -> float:
     return float(got)
 
 
-def _parse_confidence(value: object) -> float:
-    ratio = _parse_ratio(value)
+def _check_confidence(ratio: float) -> float:
     if not 0.5 <= ratio < 1:
         raise ValueError(f"must be at least 0.5 and below 1, not {ratio:g}")
     return ratio
 
 
-Ratio = Annotated[float, Reader(_parse_ratio, _RATIO_SCHEMA)]
-"""A share from 0 to 1."""
 _Version = choice("1.1", "2")
 _Vus = whole(1, 10_000)
 _Streams = whole(1, 10_000)
@@ -131,7 +113,7 @@ class BenchMatrix(Section):
 class BenchStage(Section):
     """One leg of a ramp."""
 
-    rate: Annotated[float, Reader(_parse_rate, _RATE_SCHEMA)]
+    rate: Rate
     """The rate at its end, like 100/s; the ramp begins at zero."""
     for_: Annotated[Limit, Field(alias="for")]
     """How long it takes."""
@@ -144,7 +126,7 @@ class BenchGuard(Section):
     """How late a timer of the client's event loop was."""
     cpu: Annotated[float | None, number(0.01).or_null()] = 0.9
     """CPU seconds of the client per second."""
-    dropped_ratio: Annotated[float | None, Reader(_parse_ratio, _RATIO_SCHEMA).or_null()] = 0.001
+    dropped_ratio: RatioOrNull = 0.001
     """Starts that found no free virtual user."""
 
 
@@ -181,7 +163,7 @@ class Bench(Section):
     """Silence between two arms."""
     baseline: Annotated[str | None, text(200)] = None
     """Arm that the others are compared with; default the first."""
-    rate: Annotated[float | None, Reader(_parse_rate, _RATE_SCHEMA)] = None
+    rate: RateOrNull = None
     """Of `constant_rate`: starts per second, like 500/s."""
     stages: list[BenchStage] = []
     """Of `ramping_rate`: the legs."""
@@ -189,7 +171,7 @@ class Bench(Section):
     """Of the open executors: requests in flight at most; starts above are dropped and counted."""
     min_effect: Ratio = 0.05
     """Smaller differences are no difference."""
-    confidence: Annotated[float, Reader(_parse_confidence, _RATIO_SCHEMA)] = 0.95
+    confidence: Annotated[Ratio, AfterValidator(_check_confidence)] = 0.95
     """Of all intervals."""
     percentiles: Annotated[
         list[

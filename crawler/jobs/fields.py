@@ -256,8 +256,9 @@ LimitOrNull = Annotated[float | None, _LIMIT.or_null()]
 Size = Annotated[int, _SIZE]
 """Bytes, more than zero."""
 SizeOrNull = Annotated[int | None, _SIZE.or_null()]
-RateOrNull = Annotated[float | None, _RATE.or_null()]
+Rate = Annotated[float, _RATE]
 """Events per second, more than zero."""
+RateOrNull = Annotated[float | None, _RATE.or_null()]
 Ratio = Annotated[float, _RATIO]
 """A share from 0 to 1."""
 RatioOrNull = Annotated[float | None, _RATIO.or_null()]
