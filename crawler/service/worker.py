@@ -38,6 +38,9 @@ TESTBED_NETWORK: Final = ("127.0.0.1", "::1")
 LOCKED: Final = 6
 """Exit code of a run whose state another process holds."""
 
+NICENESS: Final = 5
+"""Runs yield to the service: where both want the processor, the API answers first."""
+
 _log: Final = logging.getLogger("crawler.run")
 Command = Literal["stop", "abort"]
 
@@ -100,6 +103,8 @@ def main() -> int:
     """Do what standard input says; gives the run's exit code."""
     wire = _take_pipes()
     log_to_stderr()
+    if sys.platform != "win32":
+        os.nice(NICENESS)
     order = wire.order()
     try:
         return _execute(order, wire)
