@@ -46,10 +46,12 @@ class Noting:
         """Make a request."""
         return self._client.build_request(method, url, headers=headers, content=content)
 
-    async def send(self, request: Request, *, stream: bool = False, follow_redirects: bool = False) -> Response:
+    async def send(
+        self, request: Request, *, stream: bool = False, follow_redirects: bool = False, auth: None = None
+    ) -> Response:
         """Send a request."""
         self.starts[request.url.host].append(time.monotonic())
-        return await self._client.send(request, stream=stream, follow_redirects=follow_redirects)
+        return await self._client.send(request, stream=stream, follow_redirects=follow_redirects, auth=auth)
 
 
 async def measure(

@@ -235,7 +235,9 @@ class FullDisk(FileSink):
     def append(self) -> None:
         self.batches += 1
         if self.batches > 1:
-            self._staged[0].data = self._staged[0].data[:5]
+            data = self._staged[0].data
+            assert isinstance(data, bytes)
+            self._staged[0].data = data[:5]
         super().append()
         if self.batches > 1:
             raise OSError(28, "No space left on device")
