@@ -17,6 +17,7 @@ from crawler.fanout.rate_limit import parse_rate_limit
 from crawler.fanout.result import Result
 from crawler.fanout.retry import decide
 from crawler.models import DEFAULT_TIMEOUT, URL, Cookies, Limits, Request, Response, parse_retry_after
+from crawler.net.asyncio_body import MAY_BE_WHOLE
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
@@ -164,6 +165,8 @@ class Fetcher:
         request = result.request
         if request is None:
             request = result.request = self._build(result)
+            if self._bodies is not None:
+                request.extensions[MAY_BE_WHOLE] = True
         if self._hops is None:
             response = await self._send(request, **self._options)
         else:

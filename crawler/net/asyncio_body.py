@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 from crawler.errors import HTTPError
 from crawler.models import AsyncByteStream
 from crawler.net.timing import Timing
+
+MAY_BE_WHOLE: Final = "crawler.may_be_whole"
+"""Extension of a request whose response streams: a plain body that came whole with its head may be given as content,
+the response closed. Spares who asks for it 15 µs a response; everybody else relies on a stream being one."""
 
 LARGE = 64 * 1024  # pieces from this size on are given out one by one, smaller ones together
 

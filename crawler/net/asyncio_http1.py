@@ -27,7 +27,7 @@ from crawler.errors import HTTPError, ReadError, RemoteProtocolError, ResponseTo
 from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Response
 from crawler.models.headers import HeadTemplate
 from crawler.models.retry import IDEMPOTENT_METHODS
-from crawler.net.asyncio_body import StreamedBody
+from crawler.net.asyncio_body import MAY_BE_WHOLE, StreamedBody
 from crawler.net.asyncio_stream import HIGH_WATER, AsyncioStream
 from crawler.net.asyncio_sweep import Sweeper
 from crawler.net.connect import Opening, proxy_headers
@@ -226,7 +226,7 @@ class AsyncioHttp1(asyncio.Protocol):
             return
         if self._body is not None:
             self._pass_on(self._body)
-        elif reader.is_complete and self._whole:
+        elif reader.is_complete and (self._whole or (reader.is_plain and MAY_BE_WHOLE in request.extensions)):
             self._deliver_whole(request)
         elif reader.status and (not self._whole or 300 <= reader.status < 400):
             # The body of a redirect may be endless, and is of little use: its end is not waited for.
