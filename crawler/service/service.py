@@ -174,6 +174,8 @@ class Service:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        if run.id != run_id:  # the same request came twice at once, and the other one was first
+            shutil.rmtree(folder, ignore_errors=True)
         self.runner.wake()
         return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -101,9 +102,10 @@ def test_a_job_that_comes_with_the_request(serve: Serve, bed: Any) -> None:
     async def work(bench: Bench) -> None:
         body = {"inline": {"urls": [f"{bed.url}/get"], "retry": {"attempts": 1}}}
         headers = {"Idempotency-Key": "one"}
-        first = await bench.post("/v1/runs", body, headers=headers)
-        again = await bench.post("/v1/runs", body, headers=headers)
-        assert first.json()["id"] == again.json()["id"]
+        answers = await asyncio.gather(*(bench.post("/v1/runs", body, headers=headers) for _ in range(3)))
+        first, *again = answers
+        assert {answer.json()["id"] for answer in again} == {first.json()["id"]}
+        assert len(list(bench.service.settings.state.glob("runs/inline/*"))) == 1
         run = await bench.until(first.json()["id"], "finished")
         records = (await bench.client.get(f"/v1/runs/{run['id']}/results")).json()["records"]
         assert records[0]["error"]["kind"] == "blocked_address"
