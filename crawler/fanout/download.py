@@ -49,6 +49,7 @@ from crawler.fanout.resume import (
     range_headers,
 )
 from crawler.fanout.segments import Release, SegmentRefused, Segments, cut, spans_of, unfinished
+from crawler.fanout.tarpack import Packed, TarPack, extension_of, pack_key
 from crawler.fanout.threads import Threads
 from crawler.fanout.writer import PartWriter
 
@@ -94,6 +95,12 @@ class Workshop:
     clock: Callable[[], float]
     build: Build
     take_slot: Callable[[Result], Release | None]
+    pack: TarPack | None = None
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether parts lie under provisional names."""
+        return self.policy.has_late_names or self.pack is not None
 
 
 class Downloads:
@@ -159,6 +166,13 @@ class Downloads:
     def close(self) -> None:
         """Let go of threads and folder."""
         self._shop.threads.close()
+        try:
+            if self._shop.pack is not None:
+                self._shop.pack.close()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         with contextlib.suppress(OSError):  # it is not there, or not empty
             os.rmdir(self._shop.files.folder.path / PROVISIONAL_FOLDER)
         self._shop.files.close()
@@ -166,7 +180,7 @@ class Downloads:
 
 async def part_name(shop: Workshop, lease: Lease) -> Parts:
     """Give the name under which the part of a request lies: its final one, or a provisional one."""
-    if shop.policy.has_late_names:
+    if shop.is_provisional:
         return (PROVISIONAL_FOLDER, lease.fp.hex())
     return await shop.files.name(wished_name(lease.item), lease.fp)
 
@@ -227,6 +241,9 @@ class Transfer:
         result, shop = self._result, self._shop
         self._send = send
         result.request = shop.build(self._item)  # also where none is sent: it gives the record its URL
+        if shop.pack is not None and (packed := shop.pack.find(fingerprint_text(self._lease.fp))) is not None:
+            self._keep_packed(*packed)
+            return True
         found = await self._look()
         headers: Headers = ()
         if found is not None:
@@ -306,7 +323,7 @@ class Transfer:
     async def _look(self) -> os.stat_result | None:
         """Choose the name, open the part there is, and give the finished file there is."""
         shop, lease = self._shop, self._lease
-        if self._policy.has_late_names:
+        if shop.is_provisional:
             self._parts = await part_name(shop, lease)
             await shop.threads.run(self._look_for_part)
             return None
@@ -327,7 +344,7 @@ class Transfer:
         except FileNotFoundError:
             return None
         self._note = part.read_note() if self._policy.resume else None
-        return None if self._policy.has_late_names else part.existing()
+        return None if self._shop.is_provisional else part.existing()
 
     async def _is_ours(self) -> bool:
         """Whether the file under the final name is one that we wrote for this very request: a kill came before the
@@ -628,6 +645,9 @@ class Transfer:
         result.checksum_ok = problem is None if expected else None
         if problem is not None:
             await self._refuse(ChecksumMismatch(problem), data)
+        if self._shop.pack is not None:
+            await self._pack(self._shop.pack, length, data)
+            return
         parts = await self._final_name()
         if parts is None:
             return
@@ -638,6 +658,48 @@ class Transfer:
             await self._shop.guard.admit(length)
             await self._insist(lambda: self._write_whole(parts, data))
         self._part = None
+
+    def _keep_packed(self, path: str, packed: Packed) -> None:
+        """A file that is in an archive already: a kill came before its record."""
+        result = self._result
+        result.is_unchanged = True
+        result.path, result.sha256, result.bytes = path, packed.sha256, packed.bytes
+
+    async def _pack(self, pack: TarPack, length: int, data: bytes | None) -> None:
+        """Append the file to an archive."""
+        result, response, item = self._result, self._response, self._item
+        assert response is not None
+        assert result.sha256 is not None
+        content_type = response.headers.get("content-type")
+        basename = url_path(item.url).partition("?")[0].rpartition("/")[2]
+        extension = extension_of(basename.rpartition(".")[2] if "." in basename else "", content_type)
+        packed = Packed(
+            member=f"{await self._pack_name()}.{extension}",
+            request=fingerprint_text(self._lease.fp),
+            url=mask(item.url),
+            key=item.key,
+            status=response.status_code,
+            content_type=content_type,
+            sha256=result.sha256,
+            bytes=length,
+            meta=item.meta,
+        )
+        if data is None:
+            assert self._part is not None
+            result.path = await pack.add(packed, self._part.fd)
+            self._is_kept = False
+        else:
+            result.path = await pack.add(packed, data)
+
+    async def _pack_name(self) -> str:
+        """A name that is no other file's in any archive."""
+        key = pack_key(self._item.key or self._lease.fp.hex())
+        number = 1
+        while True:
+            name = key if number == 1 else f"{key}~{number}"
+            if await self._shop.files.claim(f"tar!{name.casefold()}", self._lease.fp):
+                return name
+            number += 1
 
     async def _final_name(self) -> Parts | None:
         """Give the final name; `None` if under a name that is known only now there is a file that stays."""
@@ -727,7 +789,7 @@ class Transfer:
 
     async def _refuse(self, error: RequestError, data: bytes | None) -> None:
         """Put a file that is wrong aside, as the policy says, and raise why."""
-        if self._policy.on_mismatch != "fail":
+        if self._policy.on_mismatch != "fail" and self._shop.pack is None:
             if data is not None:
                 await self._insist(lambda: self._write_part(data))
             if self._part is not None:

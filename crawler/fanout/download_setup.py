@@ -23,6 +23,7 @@ from crawler.fanout.plan import Plan
 from crawler.fanout.record import mask
 from crawler.fanout.result import Result
 from crawler.fanout.segments import Release
+from crawler.fanout.tarpack import TarPack
 from crawler.fanout.threads import Threads
 
 if TYPE_CHECKING:
@@ -60,12 +61,18 @@ def open_downloads(
         stats.paused = text
 
     folder = Folder(plan.body.directory)
+    threads = Threads(min(MAX_THREADS, plan.concurrency + 4))
+    guard = DiskGuard(plan.body.directory, plan.stop.disk_free, clock, tell)
+    pack = None
+    if policy.pack is not None:
+        pack = TarPack(plan.body.directory, policy.pack, threads, guard, fsync=plan.body.fsync)
     shop = Workshop(
         policy=policy,
         body=plan.body,
         files=BodyFiles(folder, claim, fsync=plan.body.fsync),
-        threads=Threads(min(MAX_THREADS, plan.concurrency + 4)),
-        guard=DiskGuard(plan.body.directory, plan.stop.disk_free, clock, tell),
+        threads=threads,
+        guard=guard,
+        pack=pack,
         bandwidth=bandwidth,
         clock=clock,
         build=build,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crawler.fanout.checksums import ALGORITHMS, Checksum, parse_checksum
-from crawler.fanout.download_policy import DownloadPolicy
+from crawler.fanout.download_policy import DownloadPolicy, PackPolicy
 from crawler.fanout.names import LATE_NAMES
 from crawler.jobs.schema import JobFile
 
@@ -31,6 +31,7 @@ def download_of(model: JobFile, base: Path) -> DownloadPolicy | None:
         on_mismatch=download.on_mismatch,
         checksums_from=source if source is None or "://" in source else base / source,
         has_late_names=download.path is not None and not LATE_NAMES.isdisjoint(download.path.names),
+        pack=PackPolicy(download.pack_items, download.pack_size) if download.pack == "tar" else None,
         min_speed=model.timeout.min_speed,
         min_speed_for=model.timeout.min_speed_for,
     )

@@ -19,6 +19,7 @@ ROW_CHECKS: Final = (*ALGORITHMS, "size")
 """Columns, and keys of an item of `urls`, that say what a file must come to."""
 _ANY_FILES: Final = frozenset({"dir", "path", "fsync"})
 """Keys of `download` that hold for the files of `kind: fetch`, too."""
+_NOT_PACKED: Final = ("path", "if_exists", "mtime")
 
 
 def download_rules(tree: Map) -> Iterator[Finding]:
@@ -62,10 +63,17 @@ def _fetch(tree: Map, download: Map) -> Iterator[Finding]:
 
 
 def _effectless(download: Map) -> Iterator[Finding]:
+    is_packed = _value(download, "pack") == "tar"
     if _value(download, "resume") is False and "segments" in download.entries:
         yield _at(download, "segments", "download.segments: has no effect with `resume: false`")
     if "segment_min_size" in download.entries and _value(download, "segments") in (None, 1):
         yield _at(download, "segment_min_size", "download.segment_min_size: has no effect without `segments`")
+    for key in ("pack_items", "pack_size"):
+        if key in download.entries and not is_packed:
+            yield _at(download, key, f"download.{key}: has no effect without `pack: tar`")
+    for key in _NOT_PACKED if is_packed else ():
+        if key in download.entries:
+            yield _at(download, key, f"download.{key}: has no effect with `pack: tar`")
 
 
 def download_model_rules(tree: Map, model: JobFile, base: Path) -> Iterator[Finding]:

@@ -64,6 +64,12 @@ class Download(BaseModel):
     """A file that is not what it should be: once more, then fail; fail; fail and keep it as `NAME.bad`."""
     max_size: SizeOrNull = None
     """Larger files fail with `too_large`; null is no limit."""
+    pack: Annotated[Literal["none", "tar"], choice("none", "tar")] = "none"
+    """Files into tar archives of many, with a JSON file beside each."""
+    pack_items: Annotated[int, whole(1, 1_000_000)] = 10_000
+    """Files per archive."""
+    pack_size: Size = 1024**3
+    """Bytes per archive, after which the next one begins."""
 
 
 class Checksums(BaseModel):

@@ -15,7 +15,6 @@ _BY_SECTION: Final = {
     "hosts[]": "headers proxy http_version timeout retry robots max_pages",
     "dns": "servers concurrency",
     "http": "streams_per_connection window",
-    "download": "pack pack_items pack_size",
 }
 
 PENDING: Final[dict[str, frozenset[str]]] = {section: frozenset(keys.split()) for section, keys in _BY_SECTION.items()}

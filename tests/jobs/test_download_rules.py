@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crawler.fanout import Item, Plan
-from crawler.fanout.download_policy import DownloadPolicy
+from crawler.fanout.download_policy import DownloadPolicy, PackPolicy
 from crawler.jobs import JobError, load_job
 
 SHA = "ab" * 32
@@ -45,6 +45,14 @@ def test_defaults_of_the_kind(tmp_path: Path) -> None:
     assert got.download == DownloadPolicy()
     assert "checksum_mismatch" in got.retry.once
     assert ("Accept-Encoding", "identity") in got.client.headers
+
+
+def test_packing(tmp_path: Path) -> None:
+    """Archives of so many files."""
+    got = plan(tmp_path, "download: {pack: tar, pack_items: 5, max_size: 25MiB}").download
+
+    assert got is not None
+    assert got.pack == PackPolicy(items=5)
 
 
 def test_what_the_job_says_stays(tmp_path: Path) -> None:
@@ -85,6 +93,8 @@ def test_what_the_job_says_stays(tmp_path: Path) -> None:
         ("download: {resume: false, segments: 2}", "download.segments: has no effect with `resume: false`"),
         ("download: {segment_min_size: 1MiB}", "download.segment_min_size: has no effect without `segments`"),
         ("download: {segments: 17}", "must be between 1 and 16"),
+        ("download: {pack_items: 5}", "download.pack_items: has no effect without `pack: tar`"),
+        ("download: {pack: tar, path: x}", "download.path: has no effect with `pack: tar`"),
         ("timeout: {min_speed_for: 1s}", "timeout.min_speed_for: has no effect without `min_speed`"),
         ("bandwidth: 0", "0 is no limit one can keep; write null for no limit"),
         ("bandwidth: fast", "bandwidth: "),
