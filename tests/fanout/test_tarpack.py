@@ -104,8 +104,8 @@ async def test_a_torn_archive_is_gone_on_with(tmp_path: Path, cut: int) -> None:
         folder = tmp_path / "files"
         data = (folder / "000000.tar").read_bytes()[:-1024]
         (folder / "000000.tar.part").write_bytes(data[: len(data) - cut])
-        for path in ("000000.tar", "000000.jsonl", "../out.jsonl"):
-            (folder / path).unlink()
+        for name in ("000000.tar", "000000.jsonl", "../out.jsonl"):
+            (folder / name).unlink()
         for path in (tmp_path / "state").iterdir():
             path.unlink()
         _, records = await download(plan, *items)
