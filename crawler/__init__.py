@@ -108,6 +108,8 @@ if _TYPE_CHECKING:
     from crawler.fanout import fetch_all as fetch_all
     from crawler.fanout import gather as gather
     from crawler.net.guard import is_public_address as is_public_address
+    from crawler.spider.face import CrawledPage as CrawledPage
+    from crawler.spider.face import crawl as crawl
 
 __title__ = "crawler"
 __description__ = "Fetch many URLs from Python: fast, politely, resumably."
@@ -132,6 +134,7 @@ __all__ = [
     "ConnectTimeout",
     "CookieConflict",
     "Cookies",
+    "CrawledPage",
     "DecodingError",
     "DigestAuth",
     "EventSource",
@@ -192,6 +195,7 @@ __all__ = [
     "alias_httpx",
     "as_completed",
     "codes",
+    "crawl",
     "create_ssl_context",
     "delete",
     "fetch_all",
@@ -213,6 +217,7 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("Result", "as_completed", "fetch_all", "gather"), "crawler.fanout"),
     "is_public_address": "crawler.net.guard",
+    **dict.fromkeys(("CrawledPage", "crawl"), "crawler.spider.face"),
 }
 """Names that are imported when first asked for: the engine brings SQLite and more, half as long again as the client."""
 

@@ -29,7 +29,7 @@ HTTPX2_NAMES = [
 
 _OWN = """
     BearerAuth OAuth2ClientCredentials ResponseTooLarge Result Retry TotalTimeout as_completed fetch_all gather
-    is_public_address
+    is_public_address CrawledPage crawl
 """
 OWN_NAMES = _OWN.split()
 """What is neither's."""

@@ -202,3 +202,7 @@ def show_dry_run(job: Job, out: Path | None) -> None:
         print(f"  {item.method} {one_line(job.mask(item.url), 500)}")
     if total > len(first):
         print(f"  … and {count(total - len(first))} more")
+    if job.kind == "crawl":
+        from crawler.cli.crawl_preview import show_crawl
+
+        show_crawl(job, plan)

@@ -44,6 +44,7 @@ MAX_SITEMAP_LEVEL: Final = 3
 HOLD: Final = 50 * 1024 * 1024
 """Bytes of a body up to which it is looked at; as large as a sitemap may be."""
 
+_LINKS_WITHOUT_TURN: Final = 50
 _LINKS_PER_TURN: Final = 500  # judged before the event loop gets its turn: some 2 ms
 
 
@@ -226,7 +227,11 @@ class Crawl:
         if reading.directives.noindex and self.settings.obey_nofollow:
             rows = ()
             fields.pop("items", None)
-        found = await self._follow(page, reading)
+        if len(reading.links) <= _LINKS_WITHOUT_TURN:
+            found = await self._follow(page, reading)
+        else:
+            async with self._reader.turn:
+                found = await self._follow(page, reading)
         return Findings(found, rows, fields, extraction.failure)
 
     async def _follow(self, page: Page, reading: Reading) -> list[Item]:

@@ -153,9 +153,14 @@ _BLOCKS = re.compile(
 )
 
 
+_PIECE: Final = 128 * 1024
+
+
 def _is_too_deep(text: str) -> bool:
     """Whether blocks lie deeper within each other than `MAX_DEPTH`, as far as can be seen without parsing."""
-    slashes = _BLOCKS.findall(text)
+    slashes: list[str] = []
+    for start in range(0, len(text), _PIECE):  # in pieces, so that other threads get their turn
+        slashes += _BLOCKS.findall(text, start, start + _PIECE)
     if len(slashes) <= MAX_DEPTH:
         return False
     depth = 0
