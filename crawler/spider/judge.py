@@ -28,6 +28,10 @@ MAX_REFUSED: Final = 100_000
 """Refused links that become records; those after are counted only."""
 
 
+MAX_COUNTED: Final = 2_000_000
+"""Pages that are counted once for sure, some 60 bytes each; later ones may count twice against the budgets."""
+
+
 class Verdict:
     """What was said of a URL.
 
@@ -77,6 +81,7 @@ class Judge:
         self._per_host: Counter[str] = Counter()
         self._verdicts: dict[str, Verdict] = {}
         self._refused = 0
+        self._spent: set[int] = set()
 
     def verdict(self, url: str) -> Verdict:
         """Judge an absolute URL by itself."""
@@ -110,7 +115,8 @@ class Judge:
     def add_seed(self, url: str) -> None:
         """Have a URL, and what the scope says of it, belong to the crawl."""
         self.scope.add_seed(url)
-        self._verdicts.clear()  # some that were refused may belong now
+        # Those that were refused may belong now.
+        self._verdicts = {link: verdict for link, verdict in self._verdicts.items() if verdict.refused is None}
 
     def may_record_refusal(self) -> bool:
         """Whether one more refused link becomes a record."""
@@ -118,7 +124,9 @@ class Judge:
         return self._refused <= MAX_REFUSED
 
     def spend(self, url: str) -> bool:
-        """Take one page from the budgets; false, and counted, if there is none left."""
+        """Take one page from the budgets, once for each URL; false, and counted, if there is none left."""
+        if hash(url) in self._spent:
+            return True
         if self._max_pages is not None and self.pages >= self._max_pages:
             self.counts["max_pages"] += 1
             return False
@@ -126,19 +134,24 @@ class Judge:
         if self._max_pages_per_host is not None and self._per_host[host] >= self._max_pages_per_host:
             self.counts["max_pages_per_host"] += 1
             return False
+        self._count(url, host)
+        return True
+
+    def _count(self, url: str, host: str) -> None:
         self.pages += 1
         self._per_host[host] += 1
-        return True
+        if len(self._spent) < MAX_COUNTED:
+            self._spent.add(hash(url))
 
     def count_page(self, url: str) -> None:
         """Count a page that an earlier run was given, whatever the budgets say."""
-        self.pages += 1
-        self._per_host[_host(url)] += 1
+        self._count(url, _host(url))
 
     def forget_pages(self) -> None:
         """Begin to count pages anew."""
         self.pages = 0
         self._per_host.clear()
+        self._spent.clear()
 
 
 def _host(url: str) -> str:

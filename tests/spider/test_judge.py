@@ -37,6 +37,8 @@ def test_budgets() -> None:
 
     assert spent == [True, True, False, True, False, False]
     assert judge.counts == {"max_pages_per_host": 1, "max_pages": 2}
+    assert judge.spend("http://a/0"), "a page that was counted costs nothing more"
+    assert judge.pages == 3
 
 
 def test_a_new_seed_changes_verdicts() -> None:
