@@ -13,8 +13,9 @@ from crawler.errors import HTTPError, InvalidURL
 from crawler.fanout.bandwidth import Bandwidth
 from crawler.fanout.checksums import MAX_SUMS_BYTES, Sums, parse_sums
 from crawler.fanout.disk import DiskGuard
-from crawler.fanout.download import Build, Downloads, Workshop
+from crawler.fanout.download import Downloads
 from crawler.fanout.download_policy import DownloadPolicy
+from crawler.fanout.download_state import Build, Workshop
 from crawler.fanout.errors import RunError
 from crawler.fanout.fetch import HTTPClient
 from crawler.fanout.files import BodyFiles, Claim
