@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
 
+from crawler.bench.break_even import break_even
 from crawler.bench.histogram import Histogram
 from crawler.bench.plan import Arm, BenchPlan
+from crawler.bench.report_hlog import lines_of
 from crawler.bench.result import (
     PHASES,
     ArmResult,
@@ -17,6 +19,7 @@ from crawler.bench.result import (
     Environment,
     Errors,
     Finding,
+    HistogramLine,
     Interval,
     RoundResult,
     Second,
@@ -46,6 +49,7 @@ class Assembly:
         self._totals = {arm.name: Sample() for arm in plan.arms}
         self._rounds: dict[str, list[RoundResult]] = {arm.name: [] for arm in plan.arms}
         self._timelines: dict[str, list[Second]] = {arm.name: [] for arm in plan.arms}
+        self._lines: list[HistogramLine] = []  # encoded at once: a few kilobytes each instead of a hundred
 
     @property
     def rounds(self) -> int:
@@ -58,6 +62,7 @@ class Assembly:
         summary = summarise(number, sample)
         self._rounds[arm.name].append(summary)
         self._timelines[arm.name].extend(_seconds(number, sample))
+        self._lines += lines_of(arm.name, sample)
         return summary
 
     def result(self, environment: Environment, started_at: str, finished_at: str) -> BenchResult:
@@ -65,6 +70,7 @@ class Assembly:
         plan = self._plan
         found = {arm.name: self._findings(arm) for arm in plan.arms}
         compared = speedups(plan, self._rounds, frozenset(name for name, hits in found.items() if hits))
+        arms = tuple(self._arm(arm, compared[arm.name], found[arm.name]) for arm in plan.arms)
         return BenchResult(
             name=plan.name,
             baseline=plan.baseline,
@@ -77,7 +83,9 @@ class Assembly:
             confidence=plan.confidence,
             started_at=started_at,
             finished_at=finished_at,
-            arms=tuple(self._arm(arm, compared[arm.name], found[arm.name]) for arm in plan.arms),
+            arms=arms,
+            break_even=break_even(arms),
+            histograms=tuple(self._lines),
         )
 
     def _findings(self, arm: Arm) -> tuple[Finding, ...]:
@@ -110,6 +118,8 @@ class Assembly:
                 name: distribution(total.phases[name], plan.percentiles) for name in PHASES if name in total.phases
             },
             cpu=median(round_.cpu for round_ in rounds) if rounds else None,
+            cpu_per_1000=1000 * total.cpu_s / total.requests if total.requests else None,
+            rss_per_1000=_growth(rounds),
             rss_start=total.rss_start,
             loop_lag_p99=total.lag.percentile(99),
             client_limited=bool(hits),
@@ -178,6 +188,12 @@ def _interval(rates: Sequence[float], plan: BenchPlan, arm: Arm) -> Interval:
     if not any(rates):
         return Interval()
     return Interval(*median_interval(rates, plan.confidence, seed_of(plan.seed, arm.name)))
+
+
+def _growth(rounds: Sequence[RoundResult]) -> float | None:
+    """Memory that 1,000 requests took: what a round had at most above what it began with, over its requests."""
+    grown = [1000 * max(0, row.rss_max - row.rss_start) / row.requests for row in rounds if row.requests]
+    return median(grown) if grown else None
 
 
 def _seconds(number: int, sample: Sample) -> list[Second]:

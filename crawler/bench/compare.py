@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from crawler.bench.plan import MIN_ROUNDS
 from crawler.bench.result import ArmResult, BenchResult, RoundResult
-from crawler.bench.statistics import Estimate, holm, mann_whitney, unpaired_ratio
+from crawler.bench.statistics import Estimate, holm, least_p, mann_whitney, rounds_needed, unpaired_ratio
 from crawler.bench.verdict import decide, seed_of
 
 Verdict = Literal["faster", "slower", "no difference", "not comparable"]
@@ -63,6 +63,7 @@ class Change:
         p_value: Of the Mann–Whitney U test, corrected.
         verdict: See the module.
         reason: Why it is not comparable; else empty.
+        rounds: How many it rests on, before and after.
     """
 
     result: int
@@ -76,6 +77,7 @@ class Change:
     p_value: float | None = None
     verdict: Verdict = "not comparable"
     reason: str = ""
+    rounds: tuple[int, int] = (0, 0)
 
 
 def obstacles(before: BenchResult, after: BenchResult) -> list[str]:
@@ -111,9 +113,15 @@ def compare(results: Sequence[BenchResult]) -> list[Change]:
             place for place, found in enumerate(changes) if found.metric == metric.name and found.p_value is not None
         ]
         corrected = holm([p for place in family if (p := changes[place].p_value) is not None])
-        for place, p_value in zip(family, corrected, strict=True):
-            change, is_limited = raw[place]
-            changes[place] = _judge(replace(change, p_value=p_value), base, is_limited)
+        reachable = holm([least_p(*changes[place].rounds) for place in family])
+        for place, p_value, least in zip(family, corrected, reachable, strict=True):
+            change, is_limited = replace(changes[place], p_value=p_value), raw[place][1]
+            if p_value > 1 - base.confidence < least:
+                needed = max(rounds_needed(len(family), base.confidence), min(change.rounds) + 1)
+                reason = f"too few rounds for {len(family)} comparisons; {needed} each would do"
+                changes[place] = replace(change, reason=reason)
+            else:
+                changes[place] = _judge(change, base, is_limited)
     return changes
 
 
@@ -164,10 +172,11 @@ def _change(ours: ArmResult, theirs: ArmResult, metric: Metric, base: BenchResul
         [value for round_ in arm.rounds if (value := metric.of(round_)) is not None and value > 0]
         for arm in (ours, theirs)
     )
-    change = Change(number, ours.name, metric.name, _median(first), _median(second))
+    sizes = (len(first), len(second))
+    change = Change(number, ours.name, metric.name, _median(first), _median(second), rounds=sizes)
     if not first or not second:
         return replace(change, reason="not measured")
-    if min(len(first), len(second)) < MIN_ROUNDS:
+    if min(sizes) < MIN_ROUNDS:
         return replace(change, reason=f"fewer than {MIN_ROUNDS} rounds")
     speeds = (second, first) if metric.more_is_faster else (first, second)
     estimate = unpaired_ratio(*speeds, base.confidence, seed_of(base.seed, f"{ours.name}/{metric.name}"))

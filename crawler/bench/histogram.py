@@ -104,6 +104,11 @@ class Histogram:
                 return [(min(_edge(row * step + step - 1), self.max), count) for row, count in rows.items()]
             step *= 2
 
+    def middles(self) -> Iterator[tuple[float, int]]:
+        """Give all buckets that are not empty: (its middle in seconds, samples), ascending."""
+        for index, count in self._filled():
+            yield (_edge(index - 1) + _edge(index)) / 2, count
+
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON-ready values: only buckets that are not empty."""
         return {"count": self.count, "total": self.total, "max": self.max, "buckets": list(self._filled())}

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import zip_longest
 
 from crawler.bench.report_curves import cdf, over_rounds, over_time
 from crawler.bench.report_view import View, is_open, verdict, view
 from crawler.bench.report_waterfall import waterfall
 from crawler.bench.result import ArmResult, BenchResult
 from crawler.bench.statistics import median_interval
-from crawler.bench.thresholds import Breach
 from crawler.bench.verdict import seed_of
 from crawler.report import units
 from crawler.report.bars import Bar, bars
@@ -22,9 +22,9 @@ from crawler.report.page import figure_of, page, table_of
 from crawler.report.svg import SERIES
 
 
-def html(result: BenchResult, breaches: Sequence[Breach] = ()) -> str:
+def html(result: BenchResult) -> str:
     """Write the whole page."""
-    said = view(result, breaches)
+    said = view(result)
     charts = ('<div class="charts">', *_charts(result), "</div>")
     return page(f"{said.title} · benchmark", (*_head(result, said), *charts, *_tables(said), *_notes(said)))
 
@@ -35,7 +35,7 @@ def _head(result: BenchResult, said: View) -> Iterator[str]:
     yield '<ul class="lead">'
     yield from (f'<li class="broken">✗ {escape(breach)}</li>' for breach in said.breaches)
     kinds = [arm.speedup.verdict for arm in result.arms if arm.speedup.verdict not in ("baseline", "no_data")]
-    for sentence, kind in zip(said.headline, kinds, strict=True):
+    for sentence, kind in zip_longest(said.headline, kinds):
         colour = kind if kind in ("faster", "slower") else "none"
         yield f'<li class="{colour}">{escape(sentence)}</li>'
     yield "</ul><dl>"
@@ -100,10 +100,13 @@ def _colour(number: int) -> str:
 
 def _tables(said: View) -> Iterator[str]:
     yield from table_of("Result", said.arms)
+    yield from table_of("Break-even", said.break_even)
     yield from table_of("Response times", said.percentiles)
     yield from table_of("Due and sent", said.starts)
     yield from table_of("The client", said.costs)
+    yield from table_of("1,000 requests", said.thousand)
     yield from table_of("Errors", said.errors)
+    yield from table_of("Thresholds", said.thresholds)
 
 
 def _notes(said: View) -> Iterator[str]:

@@ -33,10 +33,13 @@ def _lines(view: View) -> Iterator[str]:
         yield ""
     yield from _table(view.arms)
     parts = (
+        ("Break-even", view.break_even),
         ("Response times", view.percentiles),
         ("Due and sent", view.starts),
         ("The client", view.costs),
+        ("1,000 requests", view.thousand),
         ("Errors", view.errors),
+        ("Thresholds", view.thresholds),
     )
     for title, table in parts:
         if table.rows:

@@ -20,7 +20,7 @@ def _lines(view: View) -> Iterator[str]:
     yield from table_lines(view.arms)
     yield ""
     yield from table_lines(view.costs)
-    for table in (view.starts, view.errors):
+    for table in (view.thousand, view.break_even, view.starts, view.errors):
         if table.rows:
             yield ""
             yield from table_lines(table)

@@ -7,14 +7,12 @@ Names and URLs in it came from a job file; each writer escapes them for its own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from crawler.bench.plan import MIN_ROUNDS
-from crawler.bench.result import ArmResult, BenchResult
-from crawler.bench.thresholds import Breach
+from crawler.bench.result import ArmResult, BenchResult, BreakEven, Outcome
 from crawler.report import units
 from crawler.report.page import Table
 
@@ -42,15 +40,18 @@ class View:
 
     Attributes:
         title: Name of the benchmark.
-        headline: Who was faster than the baseline, one sentence each.
+        headline: Who was faster than the baseline, one sentence each, and from how many at once on.
         about: Label and text: target, load, rounds, machine.
         arms: The main table: rate, speed-up and latency of each arm.
+        break_even: From how many requests at once each arm beats the baseline; empty without a matrix over `vus`.
         costs: CPU and memory of the client, lag, bytes.
+        thousand: CPU and memory of the client for 1,000 requests.
         percentiles: All of them, of the response times.
         starts: Open load: response times beside service times, and what lies between; empty for closed load.
         errors: Each kind with its arm; empty without errors.
         notes: What to know before believing it: coordinated omission, guards, too few rounds, an early end.
         breaches: Thresholds that do not hold.
+        thresholds: All of them with what was measured; empty without any.
         is_partial: It was ended early.
     """
 
@@ -58,28 +59,35 @@ class View:
     headline: tuple[str, ...]
     about: tuple[tuple[str, str], ...]
     arms: Table
+    break_even: Table
     costs: Table
+    thousand: Table
     percentiles: Table
     starts: Table
     errors: Table
     notes: tuple[str, ...]
     breaches: tuple[str, ...]
+    thresholds: Table
     is_partial: bool
 
 
-def view(result: BenchResult, breaches: Sequence[Breach] = ()) -> View:
+def view(result: BenchResult) -> View:
     """Choose what is said of a result, and how."""
+    sentences = [_sentence(arm) for arm in result.arms if arm.speedup.verdict not in ("baseline", "no_data")]
     return View(
         title=result.name,
-        headline=tuple(_sentence(arm) for arm in result.arms if arm.speedup.verdict not in ("baseline", "no_data")),
+        headline=(*sentences, *map(_even_sentence, result.break_even)),
         about=_about(result),
         arms=_arm_table(result),
+        break_even=_even_table(result),
         costs=_cost_table(result),
+        thousand=_thousand_table(result),
         percentiles=_percentile_table(result),
         starts=_start_table(result),
         errors=_error_table(result),
         notes=tuple(_notes(result)),
-        breaches=tuple(_breach(breach) for breach in breaches),
+        breaches=tuple(map(_breach, result.breaches)),
+        thresholds=_threshold_table(result),
         is_partial=result.is_partial,
     )
 
@@ -105,8 +113,22 @@ def _sentence(arm: ArmResult) -> str:
             return f"{arm.name}: no difference to {against}"
         case "client_limited":
             return f"{arm.name}: no verdict against {against}; the client was the limit"
+        case "too_few_rounds" if speed.rounds_needed is not None:
+            return f"{arm.name}: no verdict against {against}; too few rounds, {speed.rounds_needed} would do"
         case _:
             return f"{arm.name}: no verdict against {against}; {verdict(arm)}"
+
+
+def _even_sentence(even: BreakEven) -> str:
+    name = _even_name(even)
+    if even.vus is None:
+        return f"{name} is not faster than {even.baseline} at any number at once that was measured"
+    return f"{name} beats {even.baseline} from {units.count(even.vus)} at once"
+
+
+def _even_name(even: BreakEven) -> str:
+    inside = ",".join(f"{key}={value}" for key, value in even.matrix.items())
+    return f"{even.group}[{inside}]" if inside else even.group
 
 
 def _about(result: BenchResult) -> tuple[tuple[str, str], ...]:
@@ -163,6 +185,20 @@ def _arm_table(result: BenchResult) -> Table:
     return Table(head, rows, frozenset({0, 5}))
 
 
+def _even_table(result: BenchResult) -> Table:
+    rows = tuple(
+        (
+            _even_name(even),
+            even.baseline,
+            units.NONE if even.vus is None else units.count(even.vus),
+            units.NONE if even.below is None else units.count(even.below),
+            ", ".join(map(units.count, even.measured)),
+        )
+        for even in result.break_even
+    )
+    return Table(("arm", "against", "faster from", "not yet at", "measured"), rows, frozenset({0, 1}))
+
+
 def _cost_table(result: BenchResult) -> Table:
     opened = is_open(result)
     head = (
@@ -194,6 +230,18 @@ def _cost_table(result: BenchResult) -> Table:
         for arm in result.arms
     )
     return Table((*head, "dropped") if opened else head, rows, frozenset({0, 1, 2}))
+
+
+def _thousand_table(result: BenchResult) -> Table:
+    rows = tuple(
+        (
+            arm.name,
+            units.time(arm.cpu_per_1000),
+            units.NONE if arm.rss_per_1000 is None else units.size(round(arm.rss_per_1000)),
+        )
+        for arm in result.arms
+    )
+    return Table(("arm", "CPU for 1,000 requests", "memory for 1,000 requests"), rows)
 
 
 def _client(arm: ArmResult) -> str:
@@ -251,8 +299,11 @@ def _notes(result: BenchResult) -> list[str]:
             0,
             f"Ended early: {result.rounds} of {result.planned_rounds} rounds are whole; what they gave stands here.",
         )
-    if any(arm.speedup.verdict == "too_few_rounds" for arm in result.arms):
-        notes.append(f"No verdicts: they need at least {MIN_ROUNDS} rounds.")
+    if few := [arm.speedup.rounds_needed or MIN_ROUNDS for arm in result.arms if _has_few_rounds(arm)]:
+        notes.append(
+            f"Too few rounds for a verdict: {max(few)} would do. The rank test is corrected for the number of arms "
+            "(Holm), so more arms take more rounds."
+        )
     notes += [f"{arm.name}: {finding.message}" for arm in result.arms for finding in arm.findings]
     if any(arm.client_limited for arm in result.arms):
         notes.append(
@@ -263,13 +314,25 @@ def _notes(result: BenchResult) -> list[str]:
     return notes
 
 
-def _breach(breach: Breach) -> str:
+def _has_few_rounds(arm: ArmResult) -> bool:
+    return arm.speedup.verdict == "too_few_rounds"
+
+
+def _breach(breach: Outcome) -> str:
     measured = "was not measured" if breach.value is None else f"is {_in_unit(breach)}"
-    return f"{breach.arm}: {breach.threshold.metric} {measured}; wanted {breach.threshold.text}"
+    return f"{breach.arm}: {breach.metric} {measured}; wanted {breach.threshold}"
 
 
-def _in_unit(breach: Breach) -> str:
-    name, value = breach.threshold.metric, breach.value
+def _threshold_table(result: BenchResult) -> Table:
+    rows = tuple(
+        (row.threshold, row.arm, units.NONE if row.value is None else _in_unit(row), "holds" if row.holds else "broken")
+        for row in result.thresholds
+    )
+    return Table(("threshold", "arm", "measured", "outcome"), rows, frozenset({0, 1, 3}))
+
+
+def _in_unit(outcome: Outcome) -> str:
+    name, value = outcome.metric, outcome.value
     if name.startswith(("response_time", "service_time", "send_delay", "cpu_per_request", "loop_lag")):
         return units.time(value)
     if name.startswith("rate"):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from crawler.bench.report_csv import csv_text
+from crawler.bench.report_hlog import hlog_text
 from crawler.bench.report_html import html
 from crawler.bench.report_markdown import markdown
 from crawler.bench.report_view import view
 from crawler.bench.result import BenchResult
-from crawler.bench.thresholds import Breach
 
 
 def bench_json(result: BenchResult) -> str:
@@ -21,16 +21,17 @@ def bench_json(result: BenchResult) -> str:
     return json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n"
 
 
-def render(form: str, result: BenchResult, breaches: Sequence[Breach] = ()) -> str:
-    """Write a report in the format `bench_json`, `html`, `markdown` or `csv`; `KeyError` for another."""
-    return _WRITERS[form](result, breaches)
+def render(form: str, result: BenchResult) -> str:
+    """Write a report in the format `bench_json`, `html`, `markdown`, `csv` or `hlog`; `KeyError` for another."""
+    return _WRITERS[form](result)
 
 
-_WRITERS: Final[Mapping[str, Callable[[BenchResult, Sequence[Breach]], str]]] = {
-    "bench_json": lambda result, breaches: bench_json(result),
+_WRITERS: Final[Mapping[str, Callable[[BenchResult], str]]] = {
+    "bench_json": bench_json,
     "html": html,
-    "markdown": lambda result, breaches: markdown(view(result, breaches)),
-    "csv": lambda result, breaches: csv_text(result),
+    "markdown": lambda result: markdown(view(result)),
+    "csv": csv_text,
+    "hlog": hlog_text,
 }
 
 

@@ -15,7 +15,7 @@ successful requests per second, memory is bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -92,11 +92,13 @@ class Speedup:
         ratio, low, high: How many times as fast, with confidence interval; above 1 is faster. `None` without data.
         verdict: `faster` and `slower` only if the interval excludes 1, the rank test agrees after Holm's correction
             and the difference is at least the plan's `min_effect`. `client_limited` is an arm that would be faster
-            but ran into its own limits.
+            but ran into its own limits. `too_few_rounds`: fewer than five, or fewer than the correction for so many
+            arms leaves anything significant with.
         p_value: Of the Mann–Whitney U test, corrected; `None` for the baseline or without data.
         metric: What was compared: `rate` for closed load; under open load the rate is given, so `response_time.p50`
             (its inverse).
         baseline: Name of the arm compared with.
+        rounds_needed: With `too_few_rounds`: how many would do.
     """
 
     ratio: float | None = None
@@ -106,6 +108,7 @@ class Speedup:
     p_value: float | None = None
     metric: str = "rate"
     baseline: str = ""
+    rounds_needed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,66 @@ class Finding:
     value: float
     limit: float
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """From how many requests at once an arm beats its baseline, where it was measured with several `vus`.
+
+    Attributes:
+        group: The arm's name without the matrix. matrix: The cells' other coordinates.
+        baseline: Arm or group compared with.
+        vus: The smallest number measured from which on it is faster; `None` if it is not at the highest.
+        below: The highest measured that is not enough; `None` if the lowest is.
+        measured: All numbers measured, ascending.
+    """
+
+    group: str
+    matrix: dict[str, int | str]
+    baseline: str
+    vus: int | None
+    below: int | None
+    measured: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a threshold for one arm.
+
+    Attributes:
+        threshold: As the job says, `"async.speedup: > 2"`.
+        arm: Whose number it is.
+        metric: Which, as `response_time.p99`.
+        operator, bound: How the number must stand to what, in the metric's unit.
+        value: What was measured; `None` if it was not.
+        holds: Whether it is as wanted. What was not measured is not.
+    """
+
+    threshold: str
+    arm: str
+    metric: str
+    operator: str
+    bound: float
+    value: float | None
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramLine:
+    """One histogram of one arm and round, as a line of a log of HdrHistogram; see `report_hlog`.
+
+    Attributes:
+        tag: `ARM/response_time`, `ARM/phase/ttfb` and so on.
+        begun: Of the round: seconds since the epoch. duration: Seconds it took.
+        longest: The longest sample in seconds.
+        encoded: The histogram of nanoseconds, compressed, in base64.
+    """
+
+    tag: str
+    begun: float
+    duration: float
+    longest: float
+    encoded: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +242,8 @@ class ArmResult:
         service_time: From the real start. send_delay: From the intended to the real start.
         phases: Phase → distribution, for clients that tell them (`crawler`); a phase that never took time is absent.
         cpu_per_request: CPU seconds of the client. cpu: CPU seconds per second.
+        cpu_per_1000: CPU seconds of the client per 1,000 requests.
+        rss_per_1000: Peak resident bytes above `rss_start` per 1,000 requests of a round: the median of the rounds.
         rss_max: Peak resident bytes of any round.
         rss_start: Before the client was loaded: what the measuring itself takes.
         loop_lag_p99: Lateness of the client's timers over all rounds, seconds; `None` for `sync`.
@@ -204,6 +269,8 @@ class ArmResult:
     send_delay: Distribution = field(default_factory=Distribution)
     phases: dict[str, Distribution] = field(default_factory=dict)
     cpu: float | None = None
+    cpu_per_1000: float | None = None
+    rss_per_1000: float | None = None
     rss_start: int = 0
     loop_lag_p99: float | None = None
     client_limited: bool = False
@@ -257,6 +324,9 @@ class BenchResult:
         rounds: Those that every arm has finished.
         started_at, finished_at: RFC 3339, UTC.
         planned_rounds: More than `rounds` if the run was ended early; `None` if it was not.
+        break_even: Of the arms that were measured with several `vus`.
+        thresholds: What came of each threshold of the job, for each arm that it means.
+        histograms: Every histogram of every round in full; for `report_hlog` alone, not in the document.
     """
 
     name: str
@@ -272,6 +342,14 @@ class BenchResult:
     finished_at: str
     arms: tuple[ArmResult, ...]
     planned_rounds: int | None = None
+    break_even: tuple[BreakEven, ...] = ()
+    thresholds: tuple[Outcome, ...] = ()
+    histograms: tuple[HistogramLine, ...] = ()
+
+    @property
+    def breaches(self) -> tuple[Outcome, ...]:
+        """Thresholds that do not hold."""
+        return tuple(outcome for outcome in self.thresholds if not outcome.holds)
 
     @property
     def is_partial(self) -> bool:
@@ -280,7 +358,8 @@ class BenchResult:
 
     def to_json(self) -> dict[str, Any]:
         """Give the document of schema `crawler.bench/1`, ready for any JSON writer."""
-        document = asdict(self)
+        document = asdict(replace(self, histograms=()))
+        del document["histograms"]
         for arm in document["arms"]:
             for key, value in _distributions(arm):
                 key_of, name = key

@@ -14,6 +14,7 @@ class Sample:
     """One arm in one round, as measured; see `RoundResult` for the plain numbers.
 
     Attributes:
+        begun: When the measuring began, in seconds since the epoch.
         errors: Failures by kind.
         timeline: Per second of the round: `[requests, errors, sum of response times, longest]`.
         response, service, delay: Response times, service times, send delays. Under closed load only the first is
@@ -24,6 +25,7 @@ class Sample:
         http_version: Of the last response looked at; empty without one.
     """
 
+    begun: float = 0.0
     duration: float = 0.0
     requests: int = 0
     errors: dict[str, int] = field(default_factory=dict)

@@ -100,6 +100,19 @@ def _exact_p(n: int, m: int, u: float) -> float:
     return min(1.0, 2 * sum(ways[: int(u) + 1]) / comb(n + m, n))
 
 
+def least_p(n: int, m: int) -> float:
+    """The smallest p-value that `mann_whitney` can give for n against m rounds without ties: one lies wholly above."""
+    return 2 / comb(n + m, n)
+
+
+def rounds_needed(comparisons: int, confidence: float) -> int:
+    """Rounds after which one of so many comparisons can be significant at all, corrected for all of them."""
+    n = 1
+    while comparisons * least_p(n, n) > 1 - confidence:
+        n += 1
+    return n
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Correct p-values for being several (Holm 1979): each stays comparable with the same level of significance."""
     corrected = [0.0] * len(p_values)

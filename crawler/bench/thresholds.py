@@ -1,45 +1,32 @@
-"""What a job's `thresholds` say of a result: the ones that do not hold, with the number that was measured."""
+"""What a job's `thresholds` say of a result: each with the number that was measured, and whether it holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from crawler.bench.result import ArmResult, BenchResult
+from crawler.bench.result import ArmResult, BenchResult, Outcome
 from crawler.jobs.thresholds import Threshold
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """A threshold that does not hold.
+def judged(result: BenchResult, thresholds: Iterable[Threshold]) -> BenchResult:
+    """Give the result with what came of the thresholds: an outcome for every arm that one means, in their order.
 
-    Attributes:
-        threshold: What was asked.
-        arm: Whose number it is.
-        value: What was measured, in the metric's unit; `None` if it was not.
-    """
-
-    threshold: Threshold
-    arm: str
-    value: float | None
-
-
-def breaches(result: BenchResult, thresholds: Iterable[Threshold]) -> list[Breach]:
-    """Give every arm that breaks a threshold, in the order of the thresholds.
-
-    A number that was not measured breaks it: a check that passes because nothing was looked at is none. The baseline
-    has no speedup over itself and is passed over by those of `*`.
+    A number that was not measured breaks a threshold: a check that passes because nothing was looked at is none. The
+    baseline has no speedup over itself and is passed over by those of `*`.
     """
     found = []
     for threshold in thresholds:
         meant = _meant(result, threshold)
         if not meant and threshold.arm != "*":  # the run ended before its turn
-            found.append(Breach(threshold, threshold.arm, None))
-        for arm in meant:
-            value = metric(arm, threshold.metric)
-            if value is None or not threshold.holds(value):
-                found.append(Breach(threshold, arm.name, value))
-    return found
+            found.append(_outcome(threshold, threshold.arm, None))
+        found += [_outcome(threshold, arm.name, metric(arm, threshold.metric)) for arm in meant]
+    return replace(result, thresholds=tuple(found))
+
+
+def _outcome(threshold: Threshold, arm: str, value: float | None) -> Outcome:
+    holds = value is not None and threshold.holds(value)
+    return Outcome(threshold.text, arm, threshold.metric, threshold.operator, threshold.bound, value, holds)
 
 
 def metric(arm: ArmResult, name: str) -> float | None:

@@ -9,7 +9,7 @@ from statistics import median
 
 from crawler.bench.plan import MIN_ROUNDS, Arm, BenchPlan, Guard
 from crawler.bench.result import Finding, RoundResult, Speedup, Verdict
-from crawler.bench.statistics import Estimate, holm, mann_whitney, paired_ratio
+from crawler.bench.statistics import Estimate, holm, least_p, mann_whitney, paired_ratio, rounds_needed
 
 
 def speedups(
@@ -26,25 +26,47 @@ def speedups(
         Name of an arm → what came out; p-values are corrected for the number of comparisons.
     """
     metric = "response_time.p50" if plan.executor.is_open else "rate"
-    found = {arm.name: _compare(plan, arm, rounds, metric) for arm in plan.arms}
-    tested = [name for name, speedup in found.items() if speedup.p_value is not None]
-    corrected = holm([p for name in tested if (p := found[name].p_value) is not None])
-    for name, p_value in zip(tested, corrected, strict=True):
+    compared = {arm.name: _compare(plan, arm, rounds, metric) for arm in plan.arms}
+    found = {name: speedup for name, (speedup, _) in compared.items()}
+    tested = [(name, p, pairs) for name, (speedup, pairs) in compared.items() if (p := speedup.p_value) is not None]
+    corrected = holm([p for _, p, _ in tested])
+    reachable = holm([least_p(pairs, pairs) for _, _, pairs in tested])  # growing in each p, so none can get below
+    needed = rounds_needed_for(plan, len(tested))
+    for (name, _, pairs), p_value, least in zip(tested, corrected, reachable, strict=True):
         speedup = replace(found[name], p_value=p_value)
-        found[name] = replace(speedup, verdict=_judge(plan, speedup, len(rounds[name]), name in limited))
+        is_futile = p_value > 1 - plan.confidence < least
+        if len(rounds[name]) < MIN_ROUNDS or is_futile:
+            found[name] = replace(speedup, verdict="too_few_rounds", rounds_needed=max(needed, pairs + 1))
+        else:
+            found[name] = replace(speedup, verdict=_judge(plan, speedup, name in limited))
     return found
 
 
-def _compare(plan: BenchPlan, arm: Arm, rounds: Mapping[str, Sequence[RoundResult]], metric: str) -> Speedup:
+def rounds_needed_for(plan: BenchPlan, comparisons: int | None = None) -> int:
+    """Rounds that a plan must have for verdicts: with more arms the rank test must be surer of each, by Holm.
+
+    Args:
+        plan: Its arms are compared with the baseline.
+        comparisons: How many are; those of the plan, unless some arms had nothing to compare.
+    """
+    if comparisons is None:
+        comparisons = sum(plan.baseline_of(arm).name != arm.name for arm in plan.arms)
+    return max(MIN_ROUNDS, rounds_needed(comparisons, plan.confidence))
+
+
+def _compare(
+    plan: BenchPlan, arm: Arm, rounds: Mapping[str, Sequence[RoundResult]], metric: str
+) -> tuple[Speedup, int]:
+    """The comparison without its verdict, and how many rounds it rests on."""
     baseline = plan.baseline_of(arm)
     if arm.name == baseline.name:
-        return Speedup(1.0, 1.0, 1.0, "baseline", metric=metric, baseline=baseline.name)
+        return Speedup(1.0, 1.0, 1.0, "baseline", metric=metric, baseline=baseline.name), 0
     pairs = _paired(rounds[arm.name], rounds[baseline.name], metric)
     if not pairs:
-        return Speedup(metric=metric, baseline=baseline.name)
+        return Speedup(metric=metric, baseline=baseline.name), 0
     ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     estimate: Estimate = paired_ratio(ours, theirs, plan.confidence, seed_of(plan.seed, arm.name))
-    return Speedup(
+    found = Speedup(
         estimate.value,
         estimate.low,
         estimate.high,
@@ -52,6 +74,7 @@ def _compare(plan: BenchPlan, arm: Arm, rounds: Mapping[str, Sequence[RoundResul
         metric=metric,
         baseline=baseline.name,
     )
+    return found, len(pairs)
 
 
 def _paired(ours: Sequence[RoundResult], theirs: Sequence[RoundResult], metric: str) -> list[tuple[float, float]]:
@@ -69,14 +92,12 @@ def speed_of(round_: RoundResult, metric: str) -> float | None:
     return 1 / p50 if p50 else None
 
 
-def _judge(plan: BenchPlan, speedup: Speedup, rounds: int, is_limited: bool) -> Verdict:
+def _judge(plan: BenchPlan, speedup: Speedup, is_limited: bool) -> Verdict:
     ratio, low, high, p_value = speedup.ratio, speedup.low, speedup.high, speedup.p_value
     assert ratio is not None
     assert low is not None
     assert high is not None
     assert p_value is not None
-    if rounds < MIN_ROUNDS:
-        return "too_few_rounds"
     return decide(Estimate(ratio, low, high), p_value, plan.min_effect, plan.confidence, is_limited)
 
 

@@ -86,6 +86,7 @@ class Worker:
             self._lag = Histogram()
             self._watch.lag.restart(self._lag)
         gc.collect()
+        recorder.sample.begun = time.time()
         self._cpu = time.process_time()
         recorder.begun = time.perf_counter()
 

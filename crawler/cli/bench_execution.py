@@ -16,15 +16,16 @@ from typing import Any, Final
 
 from crawler.bench.errors import BenchError
 from crawler.bench.from_job import plan_from_job
-from crawler.bench.plan import BenchPlan, PlanError
+from crawler.bench.plan import MIN_ROUNDS, BenchPlan, PlanError
 from crawler.bench.report_view import view
 from crawler.bench.reports import render, write_report
 from crawler.bench.result import BenchResult
 from crawler.bench.run import BenchRun
-from crawler.bench.thresholds import Breach, breaches
+from crawler.bench.thresholds import judged
+from crawler.bench.verdict import rounds_needed_for
 from crawler.cli.bench_live import BenchProgress, choose_bench_progress
 from crawler.cli.bench_table import show_result
-from crawler.cli.exits import CommandError, Exit, silence_stdout
+from crawler.cli.exits import CommandError, Exit, complain, silence_stdout
 from crawler.cli.source import describe
 from crawler.cli.text import one_line
 from crawler.cli.units import count, duration
@@ -53,15 +54,24 @@ def execute(job: Job, out: Path | None, show: Show, *, is_owned: bool) -> int:
         spec = job.bench_job(out=out, testbed_url=testbed_url, testbed_ca=testbed_ca)
         _check_reports(spec, show)
         plan = plan_from_job(spec, is_owned=is_owned)
+        _warn_of_few_rounds(plan, show)
         result, code = _run(plan, job, show)
-    broken = breaches(result, spec.thresholds)
-    _write_reports(spec, result, broken)
-    _show_result(spec, result, broken, show)
+    result = judged(result, spec.thresholds)
+    _write_reports(spec, result)
+    _show_result(spec, result, show)
     if code != Exit.OK:
         return code
-    if broken:
+    if result.breaches:
         return Exit.THRESHOLD
     return Exit.FAILURES if any(arm.rate.median is None for arm in result.arms) else Exit.OK
+
+
+def _warn_of_few_rounds(plan: BenchPlan, show: Show) -> None:
+    """Say it before an hour of measuring, not after; who asked for fewer than any verdict takes knows."""
+    needed = rounds_needed_for(plan)
+    if MIN_ROUNDS <= plan.rounds < needed and not show.quiet:
+        arms = count(len(plan.arms), "arm")
+        complain(f"warning: no verdict comes of {count(plan.rounds, 'round')} of {arms}; it takes {needed}")
 
 
 def check(job: Job) -> None:
@@ -201,9 +211,9 @@ def _check_reports(spec: BenchJob, show: Show) -> None:
             raise CommandError(f"{report.path} cannot be written", Exit.DISK)
 
 
-def _write_reports(spec: BenchJob, result: BenchResult, broken: list[Breach]) -> None:
+def _write_reports(spec: BenchJob, result: BenchResult) -> None:
     for report in spec.reports:
-        content = render(report.format, result, broken)
+        content = render(report.format, result)
         if str(report.path) == "-":
             with contextlib.suppress(BrokenPipeError):
                 sys.stdout.write(content)
@@ -215,14 +225,14 @@ def _write_reports(spec: BenchJob, result: BenchResult, broken: list[Breach]) ->
             raise CommandError(f"{report.path}: {error.strerror}", Exit.DISK) from error
 
 
-def _show_result(spec: BenchJob, result: BenchResult, broken: list[Breach], show: Show) -> None:
+def _show_result(spec: BenchJob, result: BenchResult, show: Show) -> None:
     """Print the result; that its reader went away changes nothing about it."""
     files = [str(report.path) for report in spec.reports if str(report.path) != "-"]
     try:
         if show.as_json:
             print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
         elif not show.quiet:
-            show_result(view(result, broken), files, to_stderr=len(files) < len(spec.reports))
+            show_result(view(result), files, to_stderr=len(files) < len(spec.reports))
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _FRAME: Final = 2  # of the panel's four columns two are where the last cell has its margin
-_DROPPED: Final = ("interval", "client", "HTTP", "engine", "interval", "vus", "p50")
+_DROPPED: Final = ("interval", "client", "HTTP", "engine", "interval", "vus", "measured", "p50")
 _COLOURS: Final = {"faster": "green", "slower": "red", "client limited": "yellow", "too few rounds": "yellow"}
 
 
@@ -52,7 +52,7 @@ def as_panel(view: View, files: Sequence[str], width: int) -> RenderableType:
     for path in files:
         about.add_row("report", Text(one_line(path, 300)))
     parts: list[RenderableType] = [about, Text(), _table(view.arms, width), Text(), _table(view.costs, width)]
-    for table in (view.starts, view.errors):
+    for table in (view.thousand, view.break_even, view.starts, view.errors):
         if table.rows:
             parts += [Text(), _table(table, width)]
     parts.append(Text())

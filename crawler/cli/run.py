@@ -13,6 +13,7 @@ from crawler.cli.source import read_source
 from crawler.cli.text import one_line
 
 if TYPE_CHECKING:
+    from crawler.cli.bench_execution import Show
     from crawler.jobs import Job
 
 
@@ -37,6 +38,9 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched; fetch nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     anonymous: Annotated[bool, typer.Option("--anonymous", help="Crawl without a `contact` in the job.")] = False,
+    is_owned: Annotated[
+        bool, typer.Option("--i-own-this-host", help="For a job of kind bench: lift the limits on public hosts.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; only errors.")] = False,
 ) -> None:
     """Fetch a list of URLs into records and files. Run again, it goes on where it stopped.
@@ -52,8 +56,13 @@ def run(
     for warning in job.warnings:
         complain(f"warning: {one_line(str(warning), 500)}")
     if job.kind == "bench":
-        _run_benchmark(job, out, fresh=fresh, dry_run=dry_run, as_json=as_json, quiet=quiet)
+        from crawler.cli.bench_execution import Show
+
+        show = Show(as_json=as_json, quiet=quiet)
+        _run_benchmark(job, out, show, fresh=fresh, dry_run=dry_run, is_owned=is_owned)
         return
+    if is_owned:
+        raise CommandError("--i-own-this-host is for jobs of kind bench; a fetch is as fast as its job says")
     if dry_run:
         execution.show_dry_run(job, out)
         return
@@ -65,7 +74,7 @@ def run(
     )
 
 
-def _run_benchmark(job: Job, out: Path | None, *, fresh: bool, dry_run: bool, as_json: bool, quiet: bool) -> None:
+def _run_benchmark(job: Job, out: Path | None, show: Show, *, fresh: bool, dry_run: bool, is_owned: bool) -> None:
     """Do what `crawler bench` does with the job."""
     from crawler.cli import bench_execution
 
@@ -74,5 +83,4 @@ def _run_benchmark(job: Job, out: Path | None, *, fresh: bool, dry_run: bool, as
     if dry_run:
         bench_execution.show_dry_run(job, out)
         return
-    show = bench_execution.Show(as_json=as_json, quiet=quiet)
-    raise typer.Exit(bench_execution.execute(job, out, show, is_owned=False))
+    raise typer.Exit(bench_execution.execute(job, out, show, is_owned=is_owned))

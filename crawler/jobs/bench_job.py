@@ -18,7 +18,7 @@ MAX_URLS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ReportFile:
-    """A report to write: `format` is `bench_json`, `html`, `markdown` or `csv`; the path `-` is standard output."""
+    """A report to write: `format` is one of `REPORT_FORMATS`; the path `-` is standard output."""
 
     format: str
     path: Path

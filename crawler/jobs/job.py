@@ -394,7 +394,7 @@ class Job:
 
     def _reports(self, folder: Path, *, moved: bool) -> tuple[ReportFile, ...]:
         if "output" not in self._model.model_fields_set:
-            return tuple(ReportFile(form, folder / report_name(form)) for form in ("bench_json", "html"))
+            return tuple(ReportFile(form, folder / report_name(form)) for form in ("bench_json", "html", "hlog"))
         return tuple(ReportFile(form, path) for form, path in self._written(folder, new_run_id(), moved=moved))
 
     def _written(self, folder: Path, run_id: str, *, moved: bool) -> Iterator[tuple[str, Path]]:

@@ -22,6 +22,7 @@ _REPORTS: Final = {
     "html": "report.html",
     "markdown": "report.md",
     "csv": "result.csv",
+    "hlog": "result.hlog",
 }
 
 _EFFECTLESS: Final[dict[str, dict[str, str]]] = {
@@ -63,7 +64,7 @@ def output_rules(tree: Map, model: JobFile, *, allow_outside: bool) -> Iterator[
 
 
 def _default(output: OutputSection) -> str:
-    return default_name(output) if output.format not in ("bench_json", "html", "markdown") else output.format
+    return default_name(output) if output.format not in ("bench_json", "html", "markdown", "hlog") else output.format
 
 
 def _same(text: str, seen: dict[str, int], index: int) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from crawler.jobs.section import SECTION
 RECORD_FORMATS: Final = ("jsonl", "csv", "parquet", "warc", "sha256sums")
 """Formats that a fetch writes."""
 
-REPORT_FORMATS: Final = ("bench_json", "html", "markdown", "csv")
+REPORT_FORMATS: Final = ("bench_json", "html", "markdown", "csv", "hlog")
 """Formats that a benchmark writes."""
 
 _FORMATS: Final = tuple(dict.fromkeys((*RECORD_FORMATS, *REPORT_FORMATS)))
@@ -24,11 +24,11 @@ class Output(BaseModel):
     model_config = SECTION
 
     format: Annotated[
-        Literal["jsonl", "csv", "parquet", "warc", "sha256sums", "bench_json", "html", "markdown"],
+        Literal["jsonl", "csv", "parquet", "warc", "sha256sums", "bench_json", "html", "markdown", "hlog"],
         choice(*_FORMATS, later=("sqlite",)),
     ] = "jsonl"
     """One JSON object per line; a table; an archive of what went over the wire; a list of checksums of the files. A
-    benchmark writes bench_json, html, markdown, csv."""
+    benchmark writes bench_json, html, markdown, csv, hlog."""
     path: TemplateText | None = None
     """Default in `out/<name>`; may hold {run_id}, {run_date}, {name} and {seq:05d}, the number of the part. `-` is
     standard output; a URL like s3://bucket/key is an object store."""

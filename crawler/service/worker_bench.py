@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from crawler.bench.errors import BenchError
 from crawler.bench.from_job import plan_from_job
 from crawler.bench.plan import PlanError
+from crawler.bench.report_view import view
 from crawler.bench.reports import render, write_report
 from crawler.bench.run import BenchRun
-from crawler.bench.thresholds import breaches
+from crawler.bench.thresholds import judged
 from crawler.jobs import Job
 from crawler.service.content import folder_size
 
@@ -54,20 +55,19 @@ def run_bench(job: Job, order: Order, wire: Wire) -> int:
     wire.commands(act)
     wire.say("started", outputs=[{"path": str(report.path), "format": report.format} for report in spec.reports])
     try:
-        result = run.execute()
+        result = judged(run.execute(), spec.thresholds)
     except BenchError as error:
         raise Refused(str(error), error.exit_code) from error
-    broken = breaches(result, spec.thresholds)
     for report in spec.reports:
         if str(report.path) != "-":
             report.path.parent.mkdir(parents=True, exist_ok=True)
-            write_report(report.path, render(report.format, result, broken))
-    code = 3 if stopped else 5 if broken else 0
+            write_report(report.path, render(report.format, result))
+    code = 3 if stopped else 5 if result.breaches else 0
     wire.say(
         "ended",
         state="stopped" if stopped else "finished",
         exit_code=code,
-        message="; ".join(str(breach) for breach in broken)[:1000],
+        message="; ".join(view(result).breaches)[:1000],
         content=None,
         size=folder_size(folder),
         progress={"elapsed": round(time.monotonic() - started, 3)},

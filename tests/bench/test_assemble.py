@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_the_file_holds_at_least_what_is_promised() -> None:
 
 def test_the_file_can_be_read_again() -> None:
     """Whole, also with keys of a later version in it."""
-    result = result_of()
+    result = replace(result_of(), histograms=())
     document = json.loads(json.dumps(result.to_json()))
     assert BenchResult.from_json(document) == result
     document["later"] = document["arms"][0]["later"] = document["arms"][0]["response_time"]["later"] = 1

@@ -67,6 +67,17 @@ def test_what_cannot_be_compared(after: BenchResult, reason: str) -> None:
     assert (found.verdict, found.reason) == ("not comparable", reason)
 
 
+def test_too_few_rounds_for_so_many_arms() -> None:
+    """What the correction for twenty arms leaves nothing of after five rounds is no verdict, and six would do."""
+    before = result(*(arm(f"a{number}", 100, 0.05, rounds=rounds(100, 0.05)) for number in range(20)))
+    after = result(*(arm(f"a{number}", 50, 0.05, rounds=rounds(50, 0.10)) for number in range(20)))
+    found = compare([before, after])[0]
+    assert (found.verdict, found.reason) == (
+        "not comparable",
+        "too few rounds for 20 comparisons; 6 each would do",
+    )
+
+
 def test_a_limited_client_can_still_be_slower() -> None:
     """The guard keeps an arm from winning, not from losing."""
     assert change(compare([of_rate(100), of_rate(50, client_limited=True)]), "rate").verdict == "slower"

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from crawler.bench import Dropped, Errors, Finding, Speedup
+from crawler.bench import BreakEven, Dropped, Errors, Finding, Speedup
 from crawler.bench.report_text import text
 from crawler.bench.report_view import CLOSED_NOTE, OPEN_NOTE, view
-from crawler.bench.thresholds import breaches
+from crawler.bench.thresholds import judged
 from crawler.jobs.thresholds import parse_threshold
 from tests.bench.examples import arm, result
 
@@ -43,15 +43,21 @@ def test_doubts_are_told() -> None:
     """Guards, too few rounds, an early end and percentiles of chance all have their note."""
     busy = Finding("cpu", 0.97, 0.9, "The client is busy.")
     limited = arm("a", 90, 0.1, "client_limited", client_limited=True, findings=(busy,))
-    few = arm("b", 90, 0.1, "too_few_rounds")
+    few = arm("b", 90, 0.1, speedup=Speedup(4.5, 4.05, 4.95, "too_few_rounds", 0.08, "rate", "sync", 6))
     said = view(result(limited, few, planned_rounds=8))
     notes = "\n".join(said.notes)
-    for part in ("5 of 8 rounds are whole", "a: The client is busy.", "at least 5 rounds", "cannot win", "shown as –"):
+    for part in (
+        "5 of 8 rounds are whole",
+        "a: The client is busy.",
+        "verdict: 6 would do",
+        "cannot win",
+        "shown as –",
+    ):
         assert part in notes
     assert said.is_partial
     assert said.headline == (
         "a: no verdict against sync: 4.50× (4.05–4.95×); the client was the limit",
-        "b: no verdict against sync: 4.50× (4.05–4.95×); too few rounds",
+        "b: no verdict against sync: 4.50× (4.05–4.95×); too few rounds, 6 would do",
     )
     assert not view(result(planned_rounds=5)).is_partial
 
@@ -75,7 +81,7 @@ def test_broken_thresholds_are_told() -> None:
     """With the number that was measured and the one that was wanted."""
     found = result()
     limits = [parse_threshold("async.response_time.p99", "< 100ms"), parse_threshold("*.response_time.p99.9", "< 1s")]
-    said = view(found, breaches(found, limits))
+    said = view(judged(found, limits))
     assert said.breaches == (
         "async: response_time.p99 is 150 ms; wanted async.response_time.p99: < 100ms",
         "sync: response_time.p99.9 was not measured; wanted *.response_time.p99.9: < 1s",
@@ -84,3 +90,26 @@ def test_broken_thresholds_are_told() -> None:
     plain = text(said)
     assert plain.count("BROKEN: ") == 3
     assert max(len(line) for line in plain.splitlines() if "  async  " in line) < 120
+
+
+def test_from_how_many_at_once_an_arm_wins() -> None:
+    """A sentence and a row for each arm that was measured with several numbers of users."""
+    found = result(break_even=(
+        BreakEven("async", {}, "sync", 16, 1, (1, 16, 64)),
+        BreakEven("threads", {"http_version": "1.1"}, "sync", None, 64, (1, 16, 64)),
+    ))  # fmt: skip
+    said = view(found)
+    assert said.headline[-2:] == (
+        "async beats sync from 16 at once",
+        "threads[http_version=1.1] is not faster than sync at any number at once that was measured",
+    )
+    assert said.break_even.rows[0] == ("async", "sync", "16", "1", "1, 16, 64")
+    assert said.break_even.rows[1][2] == "–"
+    assert "faster from" in text(said)
+    assert view(result()).break_even.rows == ()
+
+
+def test_costs_per_thousand_requests() -> None:
+    """CPU and memory of the client, for a sum in one's head."""
+    said = view(result(arm("a", 90, 0.1, cpu_per_1000=0.2, rss_per_1000=1_500_000.4)))
+    assert said.thousand.rows == (("a", "200 ms", "1.50 MB"),)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.bench import Errors
-from crawler.bench.thresholds import breaches, metric
+from crawler.bench import BenchResult, Errors
+from crawler.bench.thresholds import judged, metric
 from crawler.jobs.thresholds import parse_threshold
 from tests.bench.examples import arm, result
 
@@ -24,7 +24,7 @@ def test_every_metric_is_found(name: str, value: float | None) -> None:
 
 
 def broken(key: str, bound: str) -> list[str]:
-    return [breach.arm for breach in breaches(result(), [parse_threshold(key, bound)])]
+    return [breach.arm for breach in judged(result(), [parse_threshold(key, bound)]).breaches]
 
 
 def test_which_arms_are_meant() -> None:
@@ -39,10 +39,31 @@ def test_which_arms_are_meant() -> None:
 def test_a_group_means_all_its_cells() -> None:
     """The name of a matrix's arm stands for its cells."""
     cells = [arm(f"a[vus={vus}]", vus, 0.1, group="a") for vus in (1, 100)]
-    found = breaches(
-        result(*cells), [parse_threshold("a.rate", "> 50/s"), parse_threshold("a[vus=100].rate", "> 50/s")]
+    found = judged(result(*cells), [parse_threshold("a.rate", "> 50/s"), parse_threshold("a[vus=100].rate", "> 50/s")])
+    assert [(row.arm, row.holds) for row in found.thresholds] == [
+        ("a[vus=1]", False),
+        ("a[vus=100]", True),
+        ("a[vus=100]", True),
+    ]
+    assert [breach.arm for breach in found.breaches] == ["a[vus=1]"]
+
+
+def test_the_outcome_stands_in_the_file() -> None:
+    """What was asked, of whom, what was measured and whether it holds; read again as it was."""
+    found = judged(result(), [parse_threshold("async.rate", "> 100/s")])
+    document = found.to_json()
+    assert document["thresholds"] == (
+        {
+            "threshold": "async.rate: > 100/s",
+            "arm": "async",
+            "metric": "rate",
+            "operator": ">",
+            "bound": 100.0,
+            "value": 120,
+            "holds": True,
+        },
     )
-    assert [breach.arm for breach in found] == ["a[vus=1]"]
+    assert BenchResult.from_json(document) == found
 
 
 def test_what_was_not_measured_is_broken() -> None:
@@ -55,4 +76,4 @@ def test_bounds_are_exact() -> None:
     """Every comparison does what it says at the bound."""
     found = result(arm("a", 20, 0.1, errors=Errors(1, 0.01)))
     for operator, holds in (("<", False), ("<=", True), (">", False), (">=", True), ("==", True)):
-        assert (breaches(found, [parse_threshold("errors.ratio", f"{operator} 1%")]) == []) is holds
+        assert (judged(found, [parse_threshold("errors.ratio", f"{operator} 1%")]).breaches == ()) is holds

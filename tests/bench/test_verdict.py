@@ -9,7 +9,7 @@ import pytest
 
 from crawler.bench import Arm, BenchPlan, Executor, Guard, RoundResult
 from crawler.bench.statistics import Estimate
-from crawler.bench.verdict import decide, findings, speedups
+from crawler.bench.verdict import decide, findings, rounds_needed_for, speedups
 
 OPEN = Executor("constant_rate", rate=1, duration=1)
 ROUND = RoundResult(0, 1.0, 100, 0, 0, 0, 100.0, {"p50": 0.1}, 0.5, 0.005, 1, 1, 0.001)
@@ -73,7 +73,27 @@ def test_p_values_are_corrected_for_the_number_of_arms() -> None:
     assert alone.verdict == "faster"
     assert alone.p_value is not None
     assert many.p_value == pytest.approx(10 * alone.p_value)
-    assert many.verdict == "no difference"
+    assert (alone.rounds_needed, many.verdict, many.rounds_needed) == (None, "too_few_rounds", 6)
+
+
+@pytest.mark.parametrize("arms", [1, 6, 7, 20, 63])
+def test_as_many_rounds_as_are_asked_for_do(arms: int) -> None:
+    """With that many the clearest difference is told; with one less it cannot be, and equal arms are no worse off."""
+    names = [f"b{number}" for number in range(arms)]
+    plan = plan_of("a", *names)
+    needed = rounds_needed_for(plan)
+    for number, verdict in ((needed, "faster"), (needed - 1, "too_few_rounds")):
+        clear = {"a": rounds_of(BASE[:number])} | dict.fromkeys(names, rounds_of([2 * x for x in BASE[:number]]))
+        assert {found.verdict for name, found in speedups(plan, clear, frozenset()).items() if name != "a"} == {verdict}
+    equal = dict.fromkeys(("a", *names), rounds_of(BASE[:needed]))
+    assert speedups(plan, equal, frozenset())["b0"].verdict == "no difference"
+
+
+def test_rounds_that_failed_are_not_counted_on() -> None:
+    """An arm with five rounds of which two failed rests on three, and three can show nothing."""
+    rates = [200.0, 0.0, 202.0, 0.0, 206.0]
+    found = speedups(plan_of("a", "b"), {"a": rounds_of(BASE[:5]), "b": rounds_of(rates)}, frozenset())["b"]
+    assert (found.verdict, found.rounds_needed) == ("too_few_rounds", 5)
 
 
 def test_equal_arms_are_rarely_told_apart() -> None:

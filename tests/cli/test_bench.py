@@ -166,6 +166,16 @@ def test_public_hosts_are_spared(crawler: Run) -> None:
     _complains(crawler("bench", url, "--rate", "101/s", "--rounds", "1"), 2, "--i-own-this-host")
 
 
+def test_crawler_run_asks_for_the_owner_too(bed: Testbed, crawler: Run, tmp_path: Path) -> None:
+    """A job of kind bench may be run either way; the same flag lifts the same limits, and means nothing to a fetch."""
+    _job(tmp_path, "kind: bench\nurls: ['http://bench.invalid/']\nbench: {requests: 1, warmup: 0, rounds: 1}")
+    keys = ("--set", 'bench.arms=[{"name": "a", "vus": 65}]')
+    _complains(crawler("run", "job.yaml", *keys), 2, "bench.invalid", "--i-own-this-host")
+    owned = crawler("run", "job.yaml", *keys, "--i-own-this-host")
+    assert owned.returncode == 1, owned.stderr  # it began, and no name of `.invalid` is ever found
+    _complains(crawler("run", f"{bed.url}/get", "--i-own-this-host"), 2, "kind bench")
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

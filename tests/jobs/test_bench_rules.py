@@ -35,7 +35,7 @@ def findings_of(text: str) -> list[str]:
         ),
         (
             BENCH + "output: {format: jsonl}",
-            "3:18: output.format: a job of this kind writes bench_json, html, markdown, csv, not jsonl",
+            "3:18: output.format: a job of this kind writes bench_json, html, markdown, csv, hlog, not jsonl",
         ),
         (BENCH + "output: {format: csv, records: requests}", "3:23: output.records: a benchmark has no records"),
         (

@@ -392,6 +392,7 @@ def test_defaults_of_a_benchmark(folder: Path) -> None:
     assert [(report.format, report.path) for report in first.reports] == [
         ("bench_json", Path("out/job/result.json")),
         ("html", Path("out/job/report.html")),
+        ("hlog", Path("out/job/result.hlog")),
     ]
     assert (first.timeout_s, job.needs_tls) == (30, False)
     assert first.seed != second.seed
