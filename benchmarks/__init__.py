@@ -8,5 +8,6 @@ programs   wrk, h2load and curl: what the server and the machine can do
 servers    nginx, started for the run
 machine    cores, versions
 report     the table, JSON, and the parts of README.md and docs/performance.md; `chart` the picture
+crawl      a whole crawl against Scrapy, a command of its own; `engine` and `downloads` likewise
 profile    where the time of a request goes, by room, file, function and line
 """

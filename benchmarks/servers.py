@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +89,12 @@ def find_nginx() -> str | None:
 
 
 @contextmanager
-def running_server(cores: set[int]) -> Iterator[Server]:
+def running_server(cores: set[int], fill: Callable[[Path], object] | None = None) -> Iterator[Server]:
     """Run nginx on `cores` while the block runs.
+
+    Args:
+        cores: Where it runs.
+        fill: Puts further files into the folder that it serves.
 
     Raises:
         RuntimeError: It is not installed, or does not start.
@@ -101,6 +105,8 @@ def running_server(cores: set[int]) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="crawler-benchmark-") as folder:
         root = Path(folder)
         ca = _write_files(root)
+        if fill is not None:
+            fill(root)
         ports = _free_ports(3)
         _write_configuration(root, ports)
         process = subprocess.Popen(
