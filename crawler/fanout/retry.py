@@ -14,7 +14,9 @@ from functools import lru_cache
 from crawler.fanout.plan import RetryPolicy
 from crawler.models.retry import IDEMPOTENT_METHODS
 
-_NEVER_SENT = frozenset({"dns_temporary", "dns_timeout", "connect_refused", "connect_unreachable", "timeout_connect"})
+_NEVER_SENT = frozenset(
+    {"dns_temporary", "dns_timeout", "connect_refused", "connect_unreachable", "timeout_connect", "timeout_tls"}
+)
 """Kinds after which the server cannot have seen the request, so any method may go again."""
 
 

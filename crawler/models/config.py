@@ -44,20 +44,26 @@ class Timeout:
         Timeout(None, pool=1.0)      1 s to get a connection from the pool, else no limit
         Timeout(5.0, total=30.0)     as the first, and 30 s for the whole exchange
         Timeout(total=30.0)          30 s for the whole exchange and no other limit
+        Timeout(5.0, ttfb=60.0)      as the first, but a minute until the response begins
 
     Args:
         timeout: The default of the four; or a tuple of the four; or another `Timeout`, to be changed.
-        connect: For a connection: name look-up, TCP, proxy and TLS together.
+        connect: For a connection: name look-up, TCP, proxy and TLS together; without those that have a limit of their
+            own.
         read: For each wait for bytes of the response.
         write: For each wait until the network takes bytes of the request.
         pool: For a free connection of the pool.
         total: A deadline over all of it: queue, retries, redirects, body. None (the default) is no deadline.
+        dns: For the name look-up by itself. None (the default) counts it within `connect`. Beyond HTTPX, as the others
+            that follow.
+        tls: For each TLS handshake by itself. None (the default) counts it within `connect`.
+        ttfb: From the end of the request to the first byte of the response. None (the default) is as `read`.
 
     Raises:
         ValueError: Neither a default, nor all four, nor a total.
     """
 
-    __slots__ = ("connect", "pool", "read", "total", "write")
+    __slots__ = ("connect", "dns", "pool", "read", "tls", "total", "ttfb", "write")
 
     def __init__(
         self,
@@ -68,6 +74,9 @@ class Timeout:
         write: float | _Unset | None = _UNSET,
         pool: float | _Unset | None = _UNSET,
         total: float | _Unset | None = _UNSET,
+        dns: float | _Unset | None = _UNSET,
+        tls: float | _Unset | None = _UNSET,
+        ttfb: float | _Unset | None = _UNSET,
     ) -> None:
         if timeout is _UNSET and _UNSET in (connect, read, write, pool) and (total is _UNSET or total is None):
             raise ValueError("Timeout must either include a default, or set all four parameters explicitly.")
@@ -77,16 +86,23 @@ class Timeout:
         self.write: float | None = base[2] if isinstance(write, _Unset) else write
         self.pool: float | None = base[3] if isinstance(pool, _Unset) else pool
         self.total: float | None = base[4] if isinstance(total, _Unset) else total
+        self.dns: float | None = base[5] if isinstance(dns, _Unset) else dns
+        self.tls: float | None = base[6] if isinstance(tls, _Unset) else tls
+        self.ttfb: float | None = base[7] if isinstance(ttfb, _Unset) else ttfb
 
     def as_dict(self) -> dict[str, float | None]:
-        """The limits as the request extension `timeout` has them; `total` only if there is one."""
+        """The limits as the request extension `timeout` has them; those beyond HTTPX only where they are set."""
         limits = {"connect": self.connect, "read": self.read, "write": self.write, "pool": self.pool}
-        if self.total is not None:
-            limits["total"] = self.total
+        limits.update(self._extras())
         return limits
 
+    def _extras(self) -> dict[str, float]:
+        """Limits that HTTPX does not have."""
+        extras = {"total": self.total, "dns": self.dns, "tls": self.tls, "ttfb": self.ttfb}
+        return {name: seconds for name, seconds in extras.items() if seconds is not None}
+
     def _key(self) -> tuple[float | None, ...]:
-        return self.connect, self.read, self.write, self.pool, self.total
+        return self.connect, self.read, self.write, self.pool, self.total, self.dns, self.tls, self.ttfb
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Timeout) else NotImplemented
@@ -96,18 +112,18 @@ class Timeout:
             shown = f"timeout={self.connect}"
         else:
             shown = f"connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool}"
-        return f"Timeout({shown})" if self.total is None else f"Timeout({shown}, total={self.total})"
+        return f"Timeout({', '.join([shown, *(f'{name}={seconds}' for name, seconds in self._extras().items())])})"
 
 
 def _base_limits(timeout: TimeoutTypes | _Unset) -> tuple[float | None, ...]:
-    """Connect, read, write, pool and total before the single arguments are laid over."""
+    """The limits in the order of `_key` before the single arguments are laid over."""
     if isinstance(timeout, Timeout):
         return timeout._key()
     if isinstance(timeout, tuple):
         connect, read, write, pool, *_ = (*timeout, None, None, None, None)
-        return connect, read, write, pool, None
+        return connect, read, write, pool, None, None, None, None
     default = None if isinstance(timeout, _Unset) else timeout
-    return default, default, default, default, None
+    return default, default, default, default, None, None, None, None
 
 
 class Limits:

@@ -157,7 +157,7 @@ class AsyncioHttp1(asyncio.Protocol):
                 return self._upload(request, head, async_chunks(body), future)
             head += framed(request, body.body)
         self._transport.write(head)
-        self._expect_by("read")
+        self._expect_by("ttfb")
         return future
 
     def _head(self, request: Request, template: HeadTemplate | None) -> bytes:
@@ -203,7 +203,7 @@ class AsyncioHttp1(asyncio.Protocol):
         """Called by the sweeper when the deadline has passed."""
         request = self._request
         if request is not None:
-            doing = "reading from" if self._phase == "read" else "writing to"
+            doing = "writing to" if self._phase == "write" else "reading from"
             self._fail(timed_out(request, self._phase, f"{doing} {self.key}"))
 
     # --- what the event loop calls ---
@@ -231,7 +231,7 @@ class AsyncioHttp1(asyncio.Protocol):
         elif reader.status and (not self._whole or 300 <= reader.status < 400):
             # The body of a redirect may be endless, and is of little use: its end is not waited for.
             self._deliver_head(request)
-        elif self._phase == "read":
+        elif self._phase != "write":
             self._expect_by("read")
             self._check_total(request)
 
@@ -303,7 +303,7 @@ class AsyncioHttp1(asyncio.Protocol):
             await release(request.stream, chunks)
         if not future.done():
             self._sent = monotonic()
-            self._expect_by("read")
+            self._expect_by("read" if self._first_byte else "ttfb")
         return await future
 
     def _expect_by(self, phase: Phase) -> None:

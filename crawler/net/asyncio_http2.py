@@ -121,7 +121,7 @@ class AsyncioHttp2(asyncio.Protocol):
             taken = self._codec.send_data(stream, body, True)
             if taken < len(body):
                 return exchange.upload(AsyncOver(iter((body[taken:],))), None)
-        exchange.expect_by("read")
+        exchange.expect_by("ttfb")
         return exchange.future
 
     def _wake_up(self, now: float) -> None:
@@ -157,7 +157,7 @@ class AsyncioHttp2(asyncio.Protocol):
             return
         for exchange in list(self._exchanges.values()):
             if exchange.deadline <= now:
-                doing = "reading from" if exchange.phase == "read" else "writing to"
+                doing = "writing to" if exchange.phase == "write" else "reading from"
                 self.reset(exchange)
                 exchange.fail(timed_out(exchange.request, exchange.phase, f"{doing} {self.key}"))
                 self._ask(now)
@@ -428,7 +428,7 @@ class Http2Exchange:
             raise
         if not self.future.done():
             self._sent = monotonic()
-            self.expect_by("read")
+            self.expect_by("read" if self._first_byte else "ttfb")
         return await self.future
 
     async def _send_pieces(self, pieces: AsyncIterator[bytes], meter: BodyMeter | None) -> None:
@@ -504,7 +504,7 @@ class Http2Exchange:
         if pieces:
             self._pieces += pieces
             self._connection.consumed(self.stream, sum(map(len, pieces)))
-        if self.phase == "read":
+        if self.phase != "write":
             self.expect_by("read")
 
     def _deliver_whole(self, pieces: list[bytes]) -> None:
@@ -523,7 +523,7 @@ class Http2Exchange:
     def _deliver_head(self, pieces: list[bytes]) -> None:
         timing = self._timing(0.0)
         body = self._body = StreamedBody(self, timing, self._first_byte)
-        if self.phase == "read":
+        if self.phase != "write":
             self.deadline = total_deadline(self.request)  # from here on it is the reader of the body who waits
         response = self._response(body, timing)
         self._extensions = response.extensions

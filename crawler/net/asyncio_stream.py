@@ -26,7 +26,7 @@ from crawler.errors import (
     WriteTimeout,
 )
 from crawler.net.asyncio_buffer import ThroughBuffer
-from crawler.net.deadlines import NEVER
+from crawler.net.deadlines import NEVER, ConnectClock
 from crawler.net.lookup import Answer, lookups
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
@@ -240,14 +240,15 @@ class AsyncioDialer:
         return asyncio.sleep(seconds)
 
     async def open_tcp(
-        self, host: str, port: int, deadline: float | None, route: Route, timing: ConnectTiming
+        self, host: str, port: int, clock: ConnectClock, route: Route, timing: ConnectTiming
     ) -> AsyncioStream:
         """See `Dialer.open_tcp`."""
         started = monotonic()
-        addresses = permitted(await self._look_up(host, port, deadline), route.guard, host)
+        addresses = permitted(await self._look_up(host, port, clock.begin("dns")), route.guard, host)
         timing.dns = monotonic() - started
+        clock.end("dns", timing.dns)
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(clock.deadline):
                 sock = await self._race(addresses, host, port, route)
                 timing.connect = monotonic() - started - timing.dns
         except TimeoutError as exc:

@@ -13,6 +13,7 @@ from typing import Any
 
 from crawler.errors import ConnectError, ConnectTimeout, ReadError, ReadTimeout, WriteError, WriteTimeout
 from crawler.net.blocking import Done
+from crawler.net.deadlines import ConnectClock
 from crawler.net.lookup import lookups
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
@@ -164,13 +165,14 @@ class BlockingDialer:
         return Done(None)
 
     def open_tcp(
-        self, host: str, port: int, deadline: float | None, route: Route, timing: ConnectTiming
+        self, host: str, port: int, clock: ConnectClock, route: Route, timing: ConnectTiming
     ) -> Done[BlockingStream]:
         """See `Dialer.open_tcp`."""
         started = monotonic()
-        addresses = permitted(self._look_up(host, port, deadline), route.guard, host)
+        addresses = permitted(self._look_up(host, port, clock.begin("dns")), route.guard, host)
         timing.dns = monotonic() - started
-        sock = self._race(addresses, host, port, deadline, route)
+        clock.end("dns", timing.dns)
+        sock = self._race(addresses, host, port, clock.deadline, route)
         timing.connect = monotonic() - started - timing.dns
         return Done(BlockingStream(sock))
 

@@ -19,7 +19,7 @@ from typing import Protocol
 from crawler.errors import ConnectError, ConnectTimeout, TimeoutException, TotalTimeout
 from crawler.models import Origin, Request
 from crawler.net import proxy as tunnels
-from crawler.net.deadlines import NEVER, deadline_of, timed_out
+from crawler.net.deadlines import ConnectClock, Phase, timed_out
 from crawler.net.proxy import ProxyTimeout
 from crawler.net.route import Route
 from crawler.net.stream import Stream
@@ -34,7 +34,7 @@ class Dialer(Protocol):
     """What a world offers for opening connections; deadlines are monotonic seconds, None for no limit."""
 
     def open_tcp(
-        self, host: str, port: int, deadline: float | None, route: Route, timing: ConnectTiming
+        self, host: str, port: int, clock: ConnectClock, route: Route, timing: ConnectTiming
     ) -> Awaitable[Stream]:
         """Resolve `host` and connect to the first of its addresses that answers (RFC 8305)."""
         ...
@@ -57,14 +57,13 @@ class Opening:
         timing: What the steps took.
     """
 
-    __slots__ = ("deadline", "dialer", "origin", "protocol", "route", "stream", "timing", "trace")
+    __slots__ = ("clock", "dialer", "origin", "protocol", "route", "stream", "timing", "trace")
 
     def __init__(self, dialer: Dialer, route: Route, origin: Origin, request: Request) -> None:
-        at = deadline_of(request, "connect")
         self.dialer = dialer
         self.route = route
         self.origin = origin
-        self.deadline = None if at == NEVER else at
+        self.clock = ConnectClock(request)
         self.trace = Trace(request)
         self.timing = ConnectTiming()
         self.protocol: str
@@ -117,33 +116,51 @@ class Opening:
 
     async def _open_tcp(self, to: Origin) -> None:
         async with self.trace.step("connection.connect_tcp", host=to.host, port=to.port) as step:
-            step.value = self.stream = await self.dialer.open_tcp(
-                to.host, to.port, self.deadline, self.route, self.timing
-            )
+            step.value = self.stream = await self.dialer.open_tcp(to.host, to.port, self.clock, self.route, self.timing)
 
     async def _open_unix(self, path: str) -> None:
         started = monotonic()
         async with self.trace.step("connection.connect_unix_socket", path=path) as step:
-            step.value = self.stream = await self.dialer.open_unix(path, self.deadline, self.route)
+            step.value = self.stream = await self.dialer.open_unix(path, self.clock.deadline, self.route)
         self.timing.connect = monotonic() - started
 
     async def _start_tls(self, context: ssl.SSLContext, hostname: str, *, negotiate: bool) -> None:
         assert self.stream is not None
         started = monotonic()
         async with self.trace.step("connection.start_tls", server_hostname=hostname) as step:
-            step.value = self.stream = await self.stream.start_tls(context, hostname, self.deadline)
-        self.timing.tls += monotonic() - started
+            deadline = self.clock.begin("tls")
+            try:
+                step.value = self.stream = await self.stream.start_tls(context, hostname, deadline)
+            except ConnectTimeout as exc:
+                exc.kind = "timeout_tls"
+                raise
+        took = monotonic() - started
+        self.timing.tls += took
+        self.clock.end("tls", took)
         if negotiate:
             chosen = self.stream.get_extra_info("ssl_object").selected_alpn_protocol()
             # No ALPN answer means HTTP/1.1, unless we would speak nothing but HTTP/2 (RFC 9113 §3.3).
             self.protocol = chosen or self.protocol
+
+    def too_late(self, exc: TimeoutException, request: Request) -> TimeoutException:
+        """Say which limit `exc` was about, and of which request."""
+        phase: Phase = "connect"
+        if exc.kind == "dns_timeout" and self.clock.has("dns"):
+            phase = "dns"
+        elif exc.kind == "timeout_tls" and self.clock.has("tls"):
+            phase = "tls"
+        error = timed_out(request, phase, f"connecting to {self.origin}")
+        error.__cause__ = exc
+        if isinstance(error, ConnectTimeout):
+            error.kind = exc.kind  # also without a limit of its own
+        return error
 
     async def _tunnel(self) -> None:
         assert self.stream is not None
         assert self.route.proxy is not None
         started = monotonic()
         headers = proxy_headers(self.route)
-        await tunnels.open_tunnel(self.stream, self.origin.host, self.origin.port, headers, self.deadline)
+        await tunnels.open_tunnel(self.stream, self.origin.host, self.origin.port, headers, self.clock.deadline)
         self.timing.connect += monotonic() - started
 
     async def _socks(self) -> None:
@@ -151,7 +168,7 @@ class Opening:
         assert self.route.proxy is not None
         started = monotonic()
         auth = self.route.proxy.raw_auth
-        await tunnels.socks5_connect(self.stream, self.origin.host, self.origin.port, auth, self.deadline)
+        await tunnels.socks5_connect(self.stream, self.origin.host, self.origin.port, auth, self.clock.deadline)
         self.timing.connect += monotonic() - started
 
 
@@ -186,10 +203,7 @@ async def open_connection(dialer: Dialer, route: Route, origin: Origin, request:
             late = timed_out(request, "connect", f"connecting to {origin} through a proxy")
             raise (late if isinstance(late, TotalTimeout) else exc) from exc.__cause__
         except TimeoutException as exc:
-            error: ConnectError | TimeoutException = timed_out(request, "connect", f"connecting to {origin}")
-            error.__cause__ = exc
-            if isinstance(error, ConnectTimeout):
-                error.kind = exc.kind  # which may be `dns_timeout`
+            error: ConnectError | TimeoutException = opening.too_late(exc, request)
         except ConnectError as exc:
             error = exc
         attempt += 1

@@ -147,8 +147,15 @@ class PulledExchange:
         elif self._whole:
             if size:
                 self._connection.open_window(stream, size)
-            if self.phase == "read":
-                self.deadline = deadline_of(self.request, "read")
+            if self.phase != "write":
+                self._expect_more()
+
+    def _expect_more(self) -> None:
+        """From now on it is the read timeout that counts; who waits by an event goes by the deadline of before."""
+        before, self.phase = self.deadline, "read"
+        self.deadline = deadline_of(self.request, "read")
+        if self.deadline < before and self.event is not None:
+            self.event.set()
 
     def take_pieces(self) -> list[bytes]:
         """The body bytes that have come since the last call."""
@@ -197,7 +204,8 @@ class PulledExchange:
 
     async def response(self) -> Response:
         """Wait for the response, whole or its head."""
-        await self._until(Awaits.END if self._whole else Awaits.HEAD, "read")
+        phase: Phase = "read" if self._first_byte else "ttfb"
+        await self._until(Awaits.END if self._whole else Awaits.HEAD, phase)
         timing = self._timing = Timing(
             self._opening,
             self._sent - self._started,

@@ -20,7 +20,7 @@ from crawler.errors import (
 )
 from crawler.models import AsyncByteStream, ByteStream, Origin, Request, Response, SyncByteStream
 from crawler.net.connect import Opening, proxy_headers
-from crawler.net.deadlines import NEVER, deadline_of, timed_out
+from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
 from crawler.net.http1_request import asks_to_close, cut_short, request_head
 from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
@@ -188,13 +188,14 @@ class PullHttp1:
     # --- receiving ---
 
     async def _read(self, request: Request) -> None:
-        deadline = deadline_of(request, "read")
+        phase: Phase = "read" if self._first_byte else "ttfb"
+        deadline = deadline_of(request, phase)
         if deadline <= monotonic():  # the total one: bytes that keep pouring in do not put it off
-            raise timed_out(request, "read", f"reading from {self.key}")
+            raise timed_out(request, phase, f"reading from {self.key}")
         try:
             data = await self._stream.read(READ_SIZE, None if deadline == NEVER else deadline)
         except ReadTimeout as exc:
-            raise timed_out(request, "read", f"reading from {self.key}") from exc
+            raise timed_out(request, phase, f"reading from {self.key}") from exc
         if not self._first_byte and data:
             self._first_byte = monotonic()
         reader = self._reader

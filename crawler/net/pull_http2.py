@@ -182,7 +182,7 @@ class PullHttp2:
         finally:
             self._step_down(exchange)
             self._settle()
-        doing = "reading from" if exchange.phase == "read" else "writing to"
+        doing = "writing to" if exchange.phase == "write" else "reading from"
         raise timed_out(exchange.request, exchange.phase, f"{doing} {self.key}")
 
     def send(self, exchange: PulledExchange, data: bytes, end: bool) -> int:

@@ -19,7 +19,7 @@ from crawler.errors import (
     WriteError,
     WriteTimeout,
 )
-from crawler.net.deadlines import NEVER
+from crawler.net.deadlines import NEVER, ConnectClock
 from crawler.net.lookup import Answer, lookups
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
@@ -189,14 +189,15 @@ class TrioDialer:
         await trio.sleep(seconds)
 
     async def open_tcp(
-        self, host: str, port: int, deadline: float | None, route: Route, timing: ConnectTiming
+        self, host: str, port: int, clock: ConnectClock, route: Route, timing: ConnectTiming
     ) -> TrioStream:
         """See `Dialer.open_tcp`."""
         started = monotonic()
-        addresses = permitted(await self._look_up(host, port, deadline), route.guard, host)
+        addresses = permitted(await self._look_up(host, port, clock.begin("dns")), route.guard, host)
         timing.dns = monotonic() - started
+        clock.end("dns", timing.dns)
         try:
-            with trio.fail_after(_seconds_until(deadline)):
+            with trio.fail_after(_seconds_until(clock.deadline)):
                 stream = await self._race(addresses, host, port, route)
                 timing.connect = monotonic() - started - timing.dns
                 return stream

@@ -60,6 +60,17 @@ def test_timeout_as_dict() -> None:
     assert Timeout(5.0) != 5.0
 
 
+def test_limits_beyond_httpx() -> None:
+    """They are nowhere to be seen unless set, and are kept when a `Timeout` is changed."""
+    timeout = Timeout(5.0, dns=1, tls=2, ttfb=3)
+
+    assert (Timeout(5.0).dns, Timeout(5.0).tls, Timeout(5.0).ttfb) == (None, None, None)
+    assert (timeout.dns, timeout.tls, timeout.ttfb) == (1, 2, 3)
+    assert timeout.as_dict() == {**Timeout(5.0).as_dict(), "dns": 1, "tls": 2, "ttfb": 3}
+    assert repr(timeout) == "Timeout(timeout=5.0, dns=1, tls=2, ttfb=3)"
+    assert Timeout(timeout, ttfb=None) == Timeout(5.0, dns=1, tls=2) != timeout
+
+
 def test_limits() -> None:
     """Limits compare by value and show what they are."""
     limits = Limits(max_connections=100)

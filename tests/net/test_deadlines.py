@@ -7,7 +7,7 @@ import pytest
 from crawler.errors import ConnectTimeout, PoolTimeout, ReadTimeout, TimeoutException, TotalTimeout, WriteTimeout
 from crawler.models import Request
 from crawler.net import deadlines
-from crawler.net.deadlines import NEVER, Phase, deadline_of, timed_out
+from crawler.net.deadlines import NEVER, ConnectClock, Phase, deadline_of, timed_out
 
 
 def request(**extensions: object) -> Request:
@@ -43,7 +43,15 @@ def test_the_earlier_limit_counts(extensions: dict[str, object], expected: float
 
 @pytest.mark.parametrize(
     ("phase", "error"),
-    [("connect", ConnectTimeout), ("read", ReadTimeout), ("write", WriteTimeout), ("pool", PoolTimeout)],
+    [
+        ("connect", ConnectTimeout),
+        ("read", ReadTimeout),
+        ("write", WriteTimeout),
+        ("pool", PoolTimeout),
+        ("dns", ConnectTimeout),
+        ("tls", ConnectTimeout),
+        ("ttfb", ReadTimeout),
+    ],
 )
 def test_each_phase_has_its_error(phase: Phase, error: type[TimeoutException]) -> None:
     """With the limit and what was going on in the message, and the request attached."""
@@ -59,3 +67,47 @@ def test_each_phase_has_its_error(phase: Phase, error: type[TimeoutException]) -
 def test_the_total_limit_says_so(deadline: float, error: type[TimeoutException]) -> None:
     """If it has passed, it was the one; timers may be a little early."""
     assert type(timed_out(request(deadline=deadline), "read", "waiting")) is error
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "expected", "kind"),
+    [
+        ({"read": 5.0}, 105.0, "timeout_read"),
+        ({"read": 5.0, "ttfb": None}, 105.0, "timeout_read"),
+        ({"read": 5.0, "ttfb": 7.0}, 107.0, "timeout_ttfb"),
+        ({"read": None, "ttfb": 7.0}, 107.0, "timeout_ttfb"),
+        ({}, NEVER, "timeout_read"),
+    ],
+)
+def test_the_first_byte_is_read_like_the_others(timeouts: dict[str, float], expected: float, kind: str) -> None:
+    """Unless it has a limit of its own."""
+    assert deadline_of(request(timeout=timeouts), "ttfb") == expected
+    assert timed_out(request(timeout=timeouts), "ttfb", "waiting").kind == kind
+
+
+def test_connecting_has_one_clock() -> None:
+    """Look-up and TLS count for it."""
+    clock = ConnectClock(request(timeout={"connect": 5.0}))
+
+    assert clock.begin("dns") == 105.0
+    clock.end("dns", 3.0)
+    assert (clock.deadline, clock.begin("tls"), clock.has("tls")) == (105.0, 105.0, False)
+
+
+def test_steps_with_limits_of_their_own() -> None:
+    """They do not count for the others, but for the total."""
+    clock = ConnectClock(request(timeout={"connect": 5.0, "dns": 1.0, "tls": 10.0}, deadline=107.0))
+
+    assert (clock.begin("dns"), clock.begin("tls")) == (101.0, 107.0)
+    clock.end("dns", 1.0)
+    assert clock.deadline == 106.0
+    clock.end("tls", 9.0)
+    assert clock.deadline == 107.0
+
+
+def test_connecting_without_a_limit() -> None:
+    """What has none of its own has none."""
+    clock = ConnectClock(request(timeout={"dns": 1.0}))
+    clock.end("dns", 0.5)
+
+    assert (clock.deadline, clock.begin("dns"), clock.begin("tls")) == (None, 101.0, None)
