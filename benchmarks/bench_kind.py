@@ -82,6 +82,7 @@ def memory(server: Server) -> None:
         for count in range(SAMPLES // plan.rounds):
             now = recorder.begun + count * 1e-5
             recorder.answer(now, now + 1e-5, now + times[count % 4096], (200, 1024, None))
+        recorder.settle()
         recorder.sample.duration = 50.0
         assembly.add(plan.arms[0], number, recorder.sample)
     spent = time.process_time() - begun

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, cycle, islice
 from math import inf
 from typing import Any, Literal
 
@@ -26,6 +26,10 @@ class Amount:
     def numbers(self) -> Iterator[int]:
         """Count the requests of closed load; one iterator, shared by all users."""
         return count() if self.requests is None else iter(range(self.requests))
+
+    def targets(self, urls: tuple[str, ...]) -> Iterator[str]:
+        """Give the URL of each request of closed load; one iterator, shared by all users."""
+        return cycle(urls) if self.requests is None else islice(cycle(urls), self.requests)
 
     @property
     def seconds(self) -> float:

@@ -90,19 +90,19 @@ async def _opened(arm: Arm, plan: BenchPlan) -> AsyncIterator[AsyncSender]:
 
 
 async def _closed(sends: list[Sending], urls: tuple[str, ...], recorder: Recorder, amount: Amount, vus: int) -> None:
-    numbers, until, clock, total = amount.numbers(), perf_counter() + amount.seconds, perf_counter, len(urls)
+    targets, until, clock, note = amount.targets(urls), perf_counter() + amount.seconds, perf_counter, recorder.answer
 
     async def user(send: Sending) -> None:
-        for number in numbers:
+        for url in targets:
             begun = clock()
             if begun >= until:
                 return
             try:
-                answer = await send(urls[number % total])
+                answer = await send(url)
             except Exception as error:
                 recorder.error(clock(), error)
             else:
-                recorder.answer(begun, begun, clock(), answer)
+                note(begun, begun, clock(), answer)
 
     await asyncio.gather(*(user(send) for send in islice(cycle(sends), vus)))
 

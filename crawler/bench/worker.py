@@ -92,6 +92,7 @@ class Worker:
 
     def _stop(self) -> None:
         sample = self._watch.recorder.sample
+        self._watch.recorder.settle()
         sample.duration = time.perf_counter() - self._watch.recorder.begun
         sample.cpu_s = time.process_time() - self._cpu
         sample.rss_max, sample.rss_start = peak_rss(), self._rss

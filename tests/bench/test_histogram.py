@@ -30,6 +30,16 @@ def test_a_percentile_is_within_a_thousandth(values: list[float], q: float) -> N
     assert exact * (1 - 1e-12) <= found <= exact * 1.001
 
 
+@given(st.lists(st.floats(0, 1e6) | st.floats(1e-6, 4095), min_size=1, max_size=200))
+def test_many_at_once_are_as_one_after_the_other(values: list[float]) -> None:
+    """The short way gives what the long one gives, also for what is too short or too long to tell."""
+    at_once = Histogram()
+    at_once.add_all(values)
+    one_by_one = filled(values).to_json()
+    assert at_once.to_json() | {"total": 0} == one_by_one | {"total": 0}
+    assert at_once.total == pytest.approx(one_by_one["total"])
+
+
 @given(DURATIONS, DURATIONS)
 def test_merging_is_as_if_one_had_taken_all(first: list[float], second: list[float]) -> None:
     """Counts, extremes and percentiles agree; so does what went through JSON."""

@@ -89,6 +89,23 @@ def test_after_the_first_answers_only_some_are_looked_at() -> None:
     assert sum(times for _, times in looked) == total
 
 
+def test_a_pile_lies_within_a_second() -> None:
+    """Answers that are taken down together still stand in the second that each ended in, none is left behind."""
+    recorder, looked = recorder_of(OPEN)
+    for number in range(FIRST):
+        recorder.answer(100.0, 100.0, 100.1, (200, 1, number))
+    for number in range(50):
+        recorder.answer(100.8 + number / 100, 100.9 + number / 100, 101 + number / 100 - 1e-9, (200, 1, number))
+    recorder.answer(101.0, 101.0, 103.5, (200, 1, None))
+    recorder.settle()
+    recorder.settle()
+    sample = recorder.sample
+    assert [row[0] for row in sample.timeline] == [FIRST + 1, 49, 0, 1]
+    assert sample.timeline[1][3] == pytest.approx(0.2)
+    assert sample.requests == sample.bytes == sample.response.count == FIRST + 51
+    assert sample.service.count == sample.delay.count == sum(times for _, times in looked) == FIRST + 51
+
+
 def test_a_sample_survives_json() -> None:
     """What the parent reads is what the worker took down."""
     recorder, _ = recorder_of(OPEN)
