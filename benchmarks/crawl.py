@@ -1,9 +1,9 @@
 """A whole crawl against Scrapy: `python -m benchmarks.crawl`.
 
-A site of 50,000 pages with 20 links each, served by nginx from files, politeness off: every link is followed, every page
-fetched once, three fields are taken out of each. Each program is one process from its start to its end, on a core of
-its own; nginx has the other one. Ours keeps a durable state, writes a record of each page and the items, as `crawler
-run` does without being asked; Scrapy writes the items. Rounds are interleaved; the table has medians.
+A site of 50,000 pages with 20 links each, served by nginx from files, politeness off: every link is followed, every
+page fetched once, three fields are taken out of each. Each program is one process from its start to its end, on a core
+of its own; nginx has the other one. Ours keeps a durable state, writes a record of each page and the items, as
+`crawler run` does without being asked; Scrapy writes the items. Rounds are interleaved; the table has medians.
 
 Scrapy is better kept in an environment of its own: `--scrapy .venv-scrapy/bin/python`, or CRAWLER_BENCH_SCRAPY.
 """
