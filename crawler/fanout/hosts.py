@@ -8,6 +8,8 @@ A host may be asked when all of these agree:
     open_until      it only failed of late: the circuit is open, then one request tries
     spaced_until    somebody else's rule: the Crawl-delay of its robots.txt
 
+Concurrency and rate are those of its limits, or less of both while a `Throttle` says so.
+
 They are kept apart, so that none hides another: a host that asks for a minute does not lose its rate of one per second
 afterwards, and one that is slow by rule can still be told to wait.
 
@@ -27,6 +29,7 @@ from crawler.errors import InvalidURL
 from crawler.fanout.kinds import family
 from crawler.fanout.plan import CircuitPolicy, HostLimits, HostRule, Politeness, RetryPolicy
 from crawler.fanout.retry import backoff
+from crawler.fanout.throttle import Throttle, ThrottlePolicy
 from crawler.models import URL
 
 RETRY_RESERVE: Final = 10
@@ -108,6 +111,14 @@ class Bucket:
         due = now if self._full_at == -math.inf else max(self._full_at, now - jitter * interval)
         self._full_at = self.next_allowed = max(due + drawn, now + (1 - jitter) * interval)
 
+    def pace(self, rate: float | None, now: float) -> None:
+        """Have another rate from now on: the tokens are as many as they were, and those that lack come at that rate."""
+        before, self._interval = self._interval, 0.0 if rate is None else 1 / rate
+        self._tolerance *= 0.0 if not before else self._interval / before
+        missing = max(0.0, self._full_at - now) / before if before else 0.0
+        self._full_at = self.next_allowed = now + missing * self._interval
+        self.next_allowed -= self._tolerance
+
 
 class HostClock:
     """When one host may be asked.
@@ -117,9 +128,11 @@ class HostClock:
         retry: The back-off, what becomes of `Retry-After`, the budget of retries.
         circuit: When it is left alone.
         at_once: Requests that may be under way where its limits name none.
+        throttle: How it is asked less than its limits allow; `None` if it is not.
 
     Attributes:
         in_flight: Requests under way.
+        throttle: As it is now.
         backoff_until: It asked to be left alone until then.
         open_until: Its circuit lets nobody through until then.
         spaced_until: Whoever asked for more space between starts (`space`) allows none before.
@@ -145,12 +158,24 @@ class HostClock:
         "is_given_up",
         "open_until",
         "spaced_until",
+        "throttle",
     )
 
-    def __init__(self, limits: HostLimits, retry: RetryPolicy, circuit: CircuitPolicy, at_once: int) -> None:
+    def __init__(
+        self,
+        limits: HostLimits,
+        retry: RetryPolicy,
+        circuit: CircuitPolicy,
+        at_once: int,
+        throttle: ThrottlePolicy | None = None,
+    ) -> None:
         self._concurrency = math.inf if limits.concurrency is None else limits.concurrency
         self._reserve = RETRY_RESERVE + min(self._concurrency, at_once)
-        self._bucket = Bucket(limits.rate, limits.burst, limits.jitter)
+        rate, self.throttle = limits.rate, None
+        if throttle is not None:
+            self.throttle = Throttle(throttle, min(self._concurrency, at_once), rate)
+            rate = self.throttle.rate
+        self._bucket = Bucket(rate, limits.burst, limits.jitter)
         self._retry = retry
         self._circuit = circuit
         self.in_flight = 0
@@ -169,12 +194,15 @@ class HostClock:
         """Give the instant from which it may be asked: infinite until a request under way ends."""
         if self.is_given_up:
             return -math.inf  # there is nobody to be spared
-        if self.in_flight >= self._concurrency or (self._open_for and self.in_flight):
+        allowed = self._concurrency if self.throttle is None else self.throttle.concurrency
+        if self.in_flight >= allowed or (self._open_for and self.in_flight):
             return math.inf
         return max(self._bucket.next_allowed, self.backoff_until, self.open_until, self.spaced_until)
 
     def is_idle(self, now: float) -> bool:
         """Whether it may be forgotten: a new clock would allow the same."""
+        if self.throttle is not None and not self.throttle.is_at_ease:
+            return False
         return not (self.in_flight or self._open_for or self.is_given_up) and self.ready_at() <= now
 
     def start(self, now: float, rng: Callable[[], float]) -> None:
@@ -187,7 +215,16 @@ class HostClock:
         """Note that a request under way was taken back; it says nothing about the host."""
         self.in_flight -= 1
 
-    def end(self, begun: float, now: float, kind: str | None, asked: float | None, rng: Callable[[], float]) -> float:
+    def end(
+        self,
+        begun: float,
+        now: float,
+        kind: str | None,
+        asked: float | None,
+        rng: Callable[[], float],
+        status: int | None = None,
+        ttfb: float | None = None,
+    ) -> float:
         """Learn from a request that ended.
 
         Args:
@@ -196,10 +233,14 @@ class HostClock:
             kind: Error kind; `None` for success.
             asked: Seconds for which the host wants no request, if it said so; 0 says nothing.
             rng: Gives a number in [0, 1).
+            status, ttfb: Of its response, for the throttle: status, and seconds to the first byte.
 
         Returns:
             For how many seconds longer the host is left alone because of it.
         """
+        throttle = self.throttle
+        if throttle is not None and throttle.learn(begun, now, kind, status, ttfb, self.in_flight):
+            self._bucket.pace(throttle.rate, now)
         self.in_flight -= 1
         before = max(now, self.backoff_until, self.open_until)
         self._hear(begun, now, kind == "rate_limited", asked, rng)

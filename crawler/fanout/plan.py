@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from crawler.fanout.checks import ResponseCheck
 from crawler.fanout.download_policy import DownloadPolicy
 from crawler.fanout.ids import new_run_id
+from crawler.fanout.throttle import ThrottlePolicy
 from crawler.fanout.windows import Window
 from crawler.models import Timeout
 
@@ -138,6 +139,7 @@ class Politeness:
         rules: Other limits for some hosts; the first that matches counts.
         rate: Starts per second of the whole run.
         circuit: When a failing host is left alone.
+        throttle: How hosts are asked less than the limits allow, as they can bear it; `None` asks as much as allowed.
     """
 
     by: Literal["origin", "host"] = "origin"
@@ -145,6 +147,7 @@ class Politeness:
     rules: tuple[HostRule, ...] = ()
     rate: float | None = None
     circuit: CircuitPolicy = CircuitPolicy()
+    throttle: ThrottlePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ class Run:
         self._rules = StopRules(plan.stop)
         interval = None if gate is None else gate.interval
         self._turns = Turns(plan.politeness, plan.retry, plan.concurrency, interval=interval)
+        self.stats.throttled = self._turns.throttled
         self._reason: StopReason | None = None
         self._disk_error: OutputError | None = None
         self._engine: Engine | None = None
@@ -279,7 +280,8 @@ class Run:
             stats.end_attempt(result, host)
             for observer in observers:
                 observer.attempt(result, host)
-            turns.end(asked, begun, result.ended, result.error_kind, asked_for(result, plan.retry, time.time))
+            wanted = asked_for(result, plan.retry, time.time)
+            turns.end(asked, begun, result.ended, result.error_kind, wanted, result)
             if rules.receive(stats.bytes_wire):
                 self.stop("requested")
             if processor is not None and result.page is not None:

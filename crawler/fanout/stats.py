@@ -125,6 +125,8 @@ class Stats:
         phases: Histogram per phase (`PHASES`); dns, connect and tls count fresh connections only.
         hosts, errors: Per host; per (kind, host).
         suspended: Seconds for which a host wanted no requests, by its key; filled at the end.
+        throttled: Gives requests at once and starts per second that a host may have at present, by its key; `None` if
+            it is not throttled.
         timeline: Finished requests over time.
         pressure: What holds the run back.
         paused: Why the run waits as a whole, in words; `None` while it does not.
@@ -154,6 +156,7 @@ class Stats:
         self.paused: str | None = None
         self.sequential_seconds = 0.0
         self.suspended: dict[str, float] = {}
+        self.throttled: Callable[[str], tuple[int, float | None] | None] = _not_throttled
         self.timeline = Timeline(now)
         self.pressure = Pressure()
         self.mask: Callable[[str], str] = mask
@@ -316,13 +319,26 @@ class Stats:
                 "mean": round(host.mean, 6),
                 "wait": round(host.wait, 6),
                 "suspended": round(self.suspended.get(host.key, 0.0), 3),
+                **self._throttle(host.key),
             }
             for name, host in busiest
         ]
 
+    def _throttle(self, key: str) -> dict[str, object]:
+        """What a throttled host may have at present."""
+        limits = self.throttled(key)
+        if limits is None:
+            return {}
+        concurrency, rate = limits
+        return {"throttle": {"concurrency": concurrency, "rate": None if rate is None else round(rate, 3)}}
+
     def _peak(self, now: float) -> float:
         """The best whole second; a run shorter than one second has only its mean."""
         return round(max(self.rate.peak, self.rate.mean(now) if now - self.started < 1 else 0.0), 3)
+
+
+def _not_throttled(key: str) -> None:
+    """No host is."""
 
 
 def _spread(phase: Histogram) -> dict[str, float | None]:

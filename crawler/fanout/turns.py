@@ -154,7 +154,9 @@ class Turns:
                 self._sweep(now)
             rule = rule_for(self._politeness, key)
             limits = self._politeness.limits if rule is None else rule.limits
-            clock = HostClock(limits, self._retry, self._politeness.circuit, self._concurrency)
+            clock = HostClock(
+                limits, self._retry, self._politeness.circuit, self._concurrency, self._politeness.throttle
+            )
             host = self._hosts[key] = Host(key, clock, () if rule is None else rule.windows)
         return host
 
@@ -174,13 +176,14 @@ class Turns:
         rule = rule_for(self._politeness, key)
         limits = self._politeness.limits if rule is None else rule.limits
         is_free = limits.concurrency is None or limits.concurrency >= self._concurrency
+        is_free = is_free and self._politeness.throttle is None
         if is_free and limits.rate is None and self._interval is None and not (rule is not None and rule.windows):
             return None
         return FIRST_QUOTA if host is None else host.quota
 
     def has_rate(self, key: str) -> bool:
         """Whether starts of a host keep a distance."""
-        if limits_for(self._politeness, key).rate is not None:
+        if limits_for(self._politeness, key).rate is not None or self._politeness.throttle is not None:
             return True
         return self._interval is not None and self._interval(key) is not None
 
@@ -309,10 +312,23 @@ class Turns:
         host = self._hosts.get(key)
         return host is None or host.clock.may_retry()
 
-    def end(self, key: str, begun: float, now: float, kind: str | None, asked: float | None) -> None:
-        """Learn from a request that ended; see `HostClock.end`."""
+    def throttled(self, key: str) -> tuple[int, float | None] | None:
+        """Give how many requests at once and starts per second a host may have at present, if it is throttled."""
+        host = self._hosts.get(key)
+        throttle = None if host is None else host.clock.throttle
+        return None if throttle is None else (throttle.concurrency, throttle.rate)
+
+    def end(
+        self, key: str, begun: float, now: float, kind: str | None, asked: float | None, result: Result | None = None
+    ) -> None:
+        """Learn from a request that ended; see `HostClock.end`. `result` has its response."""
         host = self._hosts[key]
-        seconds = host.clock.end(begun, now, kind, asked, self._rng)
+        if host.clock.throttle is None or result is None:
+            seconds = host.clock.end(begun, now, kind, asked, self._rng)
+        else:
+            timing = result.timing
+            ttfb = None if timing is None else timing.ttfb
+            seconds = host.clock.end(begun, now, kind, asked, self._rng, result.status, ttfb)
         if seconds > 0 and (key in self.suspended or len(self.suspended) < MAX_IDLE_HOSTS):
             self.suspended[key] = self.suspended.get(key, 0.0) + seconds
         self._wake(host, now)

@@ -23,6 +23,7 @@ _FETCH_ONLY: Final = {
     ("hosts",): "a benchmark asks its one target as hard as each arm says",
     ("rate",): "say `bench.rate`",
     ("bandwidth",): "a benchmark is as fast as it can",
+    ("autothrottle",): "a benchmark asks its one target as hard as each arm says",
     ("circuit",): "a benchmark counts failures and goes on",
     ("retry",): "a benchmark sends each request once",
     ("redirects",): "a benchmark follows no redirects; give the final URL",

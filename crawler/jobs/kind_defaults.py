@@ -16,6 +16,7 @@ BY_KIND: Final[Mapping[str, Defaults]] = {
     "crawl": {
         "concurrency": 32,
         "per_host": {"concurrency": 2, "rate": 1.0},
+        "autothrottle": {"enabled": True},
         "retry": {"attempts": 3},
         "robots": {"obey": True},
     },

@@ -12,6 +12,7 @@ from crawler.jobs.kind_defaults import default_of
 from crawler.jobs.nodes import Items, Map, Node, Scalar
 
 _DEFAULT_CONCURRENCY: Final = 64
+_LEAST_RATE: Final = 0.1  # of the throttle, per second
 
 
 def polite_rules(tree: Map) -> Iterator[Finding]:
@@ -26,6 +27,7 @@ def polite_rules(tree: Map) -> Iterator[Finding]:
             yield from _limits(tree, entry, "hosts[]", inherited_rate=has_rate)
             if set(entry.entries) <= {"match"} and "match" in entry.entries:
                 yield _at(entry, "match", "hosts[].match: the entry changes nothing; give a limit beside it")
+    yield from _throttle(tree)
     yield from _circuit(tree)
     yield from _stop(tree)
 
@@ -43,6 +45,21 @@ def _limits(tree: Map, section: Map, name: str, *, inherited_rate: bool) -> Iter
     whole = concurrency if isinstance(concurrency, int) else default
     if isinstance(own, int) and own > whole:
         yield _at(section, "concurrency", f"{name}.concurrency: {own} is more than the job's concurrency of {whole}")
+
+
+def _throttle(tree: Map) -> Iterator[Finding]:
+    throttle = tree.get("autothrottle")
+    if not isinstance(throttle, Map):
+        return
+    enabled = _value(throttle, "enabled")
+    if enabled is False or (enabled is None and _value(tree, "kind") != "crawl"):
+        for key in ("min", "max", "target_ttfb"):
+            if key in throttle.entries:
+                yield _at(throttle, key, f"autothrottle.{key}: has no effect without `enabled: true`")
+        return
+    least, most = _per_second(throttle, "min") or _LEAST_RATE, _per_second(throttle, "max")
+    if most is not None and most < least:
+        yield _at(throttle, "max", f"autothrottle.max: is below `min` ({least:g}/s)")
 
 
 def _circuit(tree: Map) -> Iterator[Finding]:
@@ -73,6 +90,13 @@ def _value(section: Map, key: str) -> object:
 def _seconds(section: Map, key: str) -> float | None:
     try:
         return units.parse_duration(_value(section, key))
+    except ValueError:
+        return None
+
+
+def _per_second(section: Map, key: str) -> float | None:
+    try:
+        return units.parse_rate(_value(section, key)).per_second
     except ValueError:
         return None
 

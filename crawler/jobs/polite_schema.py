@@ -8,10 +8,12 @@ from pydantic import BaseModel
 
 from crawler.fanout.windows import Window, parse_window
 from crawler.jobs.fields import (
+    Bool,
     Duration,
     Limit,
     LimitOrNull,
     OneOrMany,
+    Rate,
     RateOrNull,
     Ratio,
     RatioOrNull,
@@ -68,6 +70,21 @@ class HostEntry(BaseModel):
     """Share by which intervals vary."""
     windows: Annotated[list[Hours], OneOrMany()] = []
     """Hours in which such a host is asked, like 22:00-06:00 Europe/Berlin (UTC without a zone); outside it waits."""
+
+
+class Autothrottle(BaseModel):
+    """Hosts are asked as they can bear it: gently at first, more while all goes well, half at trouble."""
+
+    model_config = SECTION
+
+    enabled: Bool = False
+    """On for crawls."""
+    min: Rate = 0.1
+    """Starts per time that are never undercut, however slow a host is."""
+    max: RateOrNull = None
+    """Starts per time that are never exceeded; default and most is `per_host.rate`."""
+    target_ttfb: LimitOrNull = None
+    """Time to the first byte above which a host is asked less; default is twice its best."""
 
 
 class Circuit(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crawler.fanout import CircuitPolicy, HostLimits, HostRule, Politeness, StopLimits
+from crawler.fanout.throttle import ThrottlePolicy
 from crawler.jobs.polite_schema import HostEntry, PerHost
 from crawler.jobs.schema import JobFile
 
@@ -16,7 +17,7 @@ def politeness_of(model: JobFile) -> Politeness:
         burst=common.burst,
         jitter=common.jitter,
     )
-    circuit = model.circuit
+    circuit, throttle = model.circuit, model.autothrottle
     return Politeness(
         by=common.by,
         limits=limits,
@@ -25,6 +26,7 @@ def politeness_of(model: JobFile) -> Politeness:
         ),
         rate=model.rate,
         circuit=CircuitPolicy(circuit.failures, circuit.open_for, max(circuit.open_for, circuit.max_open)),
+        throttle=ThrottlePolicy(throttle.min, throttle.max, throttle.target_ttfb) if throttle.enabled else None,
     )
 
 

@@ -45,7 +45,7 @@ from crawler.jobs.fields import (
 from crawler.jobs.input_schema import Input
 from crawler.jobs.output_schema import Output
 from crawler.jobs.paginate_schema import PaginateSection
-from crawler.jobs.polite_schema import Circuit, HostEntry, PerHost, Stop
+from crawler.jobs.polite_schema import Autothrottle, Circuit, HostEntry, PerHost, Stop
 from crawler.jobs.request_schema import Method, Request
 from crawler.jobs.section import SECTION
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
@@ -271,6 +271,7 @@ class JobFile(Section):
     """Starts per time of the whole job, like 100/s."""
     bandwidth: ByteRateOrNull = None
     """Bytes per second of all bodies together, like 20MiB/s."""
+    autothrottle: Autothrottle = Autothrottle()
     circuit: Circuit = Circuit()
     timeout: TimeoutSection = TimeoutSection()
     retry: Retry = Retry()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crawler.fanout import CircuitPolicy, HostLimits, HostRule, Politeness, StopLimits
+from crawler.fanout.throttle import ThrottlePolicy
 from crawler.fanout.windows import parse_window
 from crawler.jobs import JobError, load_job
 from crawler.jobs.politeness import politeness_of, stop_limits_of
@@ -40,6 +41,8 @@ def write(folder: Path, text: str) -> Path:
         ("hosts: [{match: x}]", "2:10: hosts[].match: the entry changes nothing; give a limit beside it"),
         ("hosts: [{match: x, burst: 2}]", "2:20: hosts[].burst: has no effect without `rate`"),
         ("circuit: {failures: null, open_for: 1s}", "2:27: circuit.open_for: has no effect with `failures: null`"),
+        ("autothrottle: {min: 1/s}", "2:16: autothrottle.min: has no effect without `enabled: true`"),
+        ("autothrottle: {enabled: true, max: 1/m}", "2:31: autothrottle.max: is below `min` (0.1/s)"),
         ("circuit: {open_for: 2m, max_open: 1m}", "2:25: circuit.max_open: is shorter than `open_for`"),
         (
             "stop: {failure_ratio_window: 5}",
@@ -55,6 +58,19 @@ def test_what_contradicts_or_does_nothing(tmp_path: Path, line: str, finding: st
         load_job(write(tmp_path, text))
 
     assert finding in str(caught.value)
+
+
+def test_hosts_are_throttled_where_it_is_asked_for_and_in_crawls(tmp_path: Path) -> None:
+    """`autothrottle` is on for crawls alone, and says what it is asked to."""
+    plain = load_job(write(tmp_path, "kind: fetch"))
+    crawl = load_job(write(tmp_path, "kind: crawl\ncontact: me@example.org"))
+    off = load_job(write(tmp_path, "kind: crawl\ncontact: me@example.org\nautothrottle: {enabled: false}"))
+    own = load_job(write(tmp_path, "autothrottle: {enabled: true, min: 6/m, max: 2/s, target_ttfb: 500ms}"))
+
+    assert plain.plan().politeness.throttle is None
+    assert crawl.plan().politeness.throttle == ThrottlePolicy(0.1, None, None)
+    assert off.plan().politeness.throttle is None
+    assert own.plan().politeness.throttle == ThrottlePolicy(0.1, 2.0, 0.5)
 
 
 def test_a_benchmark_spares_nobody(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "per_host: {by: ip}",
             "1:16: per_host.by: 'ip' is known, but this version does not do it yet (it does origin or host)",
         ),
-        ("autothrottle: {}", "1:1: autothrottle: this key is known, but this version does not do it yet; take it out"),
+        ("recrawl: {}", "1:1: recrawl: this key is known, but this version does not do it yet; take it out"),
         (
             "hosts: {match: x, timeout: []}",
             "1:19: hosts[0].timeout: this key is known, but this version does not do it yet; take it out",
