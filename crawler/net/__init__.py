@@ -8,6 +8,7 @@ from crawler.net.networks import BlockingNetwork as BlockingNetwork
 from crawler.net.route import WEBSOCKET as WEBSOCKET
 from crawler.net.route import Names as Names
 from crawler.net.route import Route as Route
+from crawler.net.route import Streams as Streams
 from crawler.net.stream import AsyncHTTPNetworkStream as AsyncHTTPNetworkStream
 from crawler.net.stream import HTTPNetworkStream as HTTPNetworkStream
 from crawler.net.timing import TIMING as TIMING

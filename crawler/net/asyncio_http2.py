@@ -78,7 +78,7 @@ class AsyncioHttp2(asyncio.Protocol):
         peer = stream.get_extra_info("server_addr")
         self._peer: tuple[str | None, int | None] = peer[:2] if isinstance(peer, tuple) else (None, None)
         self._opening: ConnectTiming | None = opening.timing
-        self._codec: Http2Connection = http2_connection()
+        self._codec: Http2Connection = http2_connection(opening.route.streams.limits)
         self.capacity = self._codec.capacity
         self._exchanges: dict[int, Http2Exchange] = {}
         self._ping_deadline = NEVER

@@ -86,7 +86,7 @@ class PullHttp2:
         self._network_stream = world.face(SharedStream(self._wire.sock, ssl_object))
         self._readiness = world.readiness(self._wire.sock)
         self._opening: ConnectTiming | None = opening.timing
-        self._codec: Http2Connection = http2_connection()
+        self._codec: Http2Connection = http2_connection(opening.route.streams.limits)
         self.capacity = self._codec.capacity
         self._exchanges: dict[int, PulledExchange] = {}
         self._holder: PulledExchange | None = None  # who waits for the socket

@@ -5,15 +5,19 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from crawler.models import Origin, Proxy, Request
 from crawler.net import tls
 from crawler.net.resolve import AddressCache
+from crawler.wire.http2_api import LIMITS, Http2Limits
 
 if TYPE_CHECKING:
     SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray]
+
+MIN_WINDOW: Final = 16_384  # a frame
+MAX_WINDOW: Final = 2**31 - 1  # RFC 9113 §6.9.1
 
 WEBSOCKET: Final = "crawler.websocket"
 """The extension of a request, of any value, that asks for a WebSocket: see `origin_of`."""
@@ -45,6 +49,41 @@ class Names:
     family: Literal["auto", "ipv4", "ipv6"] = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """How much an HTTP/2 connection carries.
+
+    Attributes:
+        per_connection: Most requests at once on one connection, if its server allows as many; when all its connections
+            are full, another is opened.
+        window: Body bytes of one response that may lie unread before the server is held up. Less saves memory where
+            many responses are read slowly; more is faster where a large body comes from far away: a window is what can
+            come in one round trip.
+
+    Raises:
+        ValueError: Out of range.
+    """
+
+    per_connection: int = LIMITS.streams
+    window: int = LIMITS.stream_window_bytes
+
+    def __post_init__(self) -> None:
+        if self.per_connection < 1:
+            raise ValueError(f"per_connection must be at least 1, not {self.per_connection}")
+        if not MIN_WINDOW <= self.window <= MAX_WINDOW:
+            raise ValueError(f"window must be between {MIN_WINDOW} and {MAX_WINDOW} bytes, not {self.window}")
+
+    @property
+    def limits(self) -> Http2Limits:
+        """The limits of a new connection; its own window, which opens as bytes come, is never less than a stream's."""
+        return replace(
+            LIMITS,
+            stream_window_bytes=self.window,
+            connection_window_bytes=max(LIMITS.connection_window_bytes, self.window),
+            streams=self.per_connection,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """The options of one transport.
@@ -60,6 +99,7 @@ class Route:
         retries: Further attempts when a connection cannot be opened.
         guard: Asked for each address before anything is sent to it; False refuses it.
         names: How long the answers of the resolver are believed, and which of them count.
+        streams: How much an HTTP/2 connection carries.
     """
 
     verify: ssl.SSLContext | bool = True
@@ -73,6 +113,7 @@ class Route:
     retries: int = 0
     guard: Callable[[str], bool] | None = None
     names: Names = Names()
+    streams: Streams = Streams()
 
     def new_cache(self) -> AddressCache:
         """An empty cache of addresses."""

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Final
 
 from crawler.wire.http1 import Http1Reader
-from crawler.wire.http2_api import Http2Connection
+from crawler.wire.http2_api import LIMITS, Http2Connection, Http2Limits
 
 ENVIRONMENT_VARIABLE: Final = "CRAWLER_CODECS"
 
 _http1: Callable[[], Http1Reader] | None = None
-_http2: Callable[[], Http2Connection] | None = None
+_http2: Callable[[Http2Limits], Http2Connection] | None = None
 
 
 def http1_reader() -> Http1Reader:
@@ -29,8 +29,11 @@ def http1_reader() -> Http1Reader:
     return _http1()
 
 
-def http2_connection() -> Http2Connection:
+def http2_connection(limits: Http2Limits = LIMITS) -> Http2Connection:
     """The client's side of a new HTTP/2 connection; its preface is in `take_outgoing()`.
+
+    Args:
+        limits: Bounds of what the peer may do.
 
     Raises:
         ValueError: `CRAWLER_CODECS` is set to something else than `fast` or `reference`.
@@ -38,7 +41,7 @@ def http2_connection() -> Http2Connection:
     global _http2
     if _http2 is None:
         _http2 = _choose_http2()
-    return _http2()
+    return _http2(limits)
 
 
 def uses_reference() -> bool:
@@ -65,7 +68,7 @@ def _choose_http1() -> Callable[[], Http1Reader]:
     return http1_llhttp.Http1Reader
 
 
-def _choose_http2() -> Callable[[], Http2Connection]:
+def _choose_http2() -> Callable[[Http2Limits], Http2Connection]:
     if uses_reference():
         from crawler.wire import http2_h2
 

@@ -82,7 +82,7 @@ class Http2Machine:
         self._limits = limits
         self._changed: list[Http2Stream] = []
         self._next_id = 1
-        self._peer_streams = _ASSUMED_STREAMS
+        self._peer_streams = min(_ASSUMED_STREAMS, limits.streams)
         self._idle_frames_left = limits.idle_frames
         # Streams we gave up and the peer may not know of yet: those of the PING on its way, and later ones.
         self._closing: set[int] = set()

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from crawler.client.transports.base import AsyncBaseTransport, BaseTransport
 from crawler.models import DEFAULT_LIMITS, Limits, Proxy, Request, Response
-from crawler.net import AsyncNetworks, BlockingNetwork, Names, Route, create_ssl_context, exchange, run_blocking
+from crawler.net import (
+    AsyncNetworks,
+    BlockingNetwork,
+    Names,
+    Route,
+    Streams,
+    create_ssl_context,
+    exchange,
+    run_blocking,
+)
 
 if TYPE_CHECKING:
     from crawler.models.types import CertTypes, ProxyTypes
@@ -47,6 +56,7 @@ class NetworkTransport:
         *,
         address_guard: AddressGuard = None,
         names: Names | None = None,
+        streams: Streams | None = None,
     ) -> None:
         self._route = Route(
             verify=make_verify(verify, cert, trust_env),
@@ -60,6 +70,7 @@ class NetworkTransport:
             socket_options=socket_options,
             guard=address_guard,
             names=names or Names(),
+            streams=streams or Streams(),
         )
         self._open(limits)
 
@@ -84,6 +95,7 @@ class HTTPTransport(NetworkTransport, BaseTransport):
         address_guard: Asked for each IP address (text) before a connection to it is begun; False refuses it. Through a
             proxy it is the proxy's address that is asked about. Beyond HTTPX.
         names: How long look-ups are believed, and which addresses count. Beyond HTTPX.
+        streams: How much an HTTP/2 connection carries. Beyond HTTPX.
     """
 
     def _open(self, limits: Limits) -> None:
