@@ -47,7 +47,7 @@ from crawler.jobs.output_schema import Output
 from crawler.jobs.paginate_schema import PaginateSection
 from crawler.jobs.polite_schema import Autothrottle, Circuit, HostEntry, PerHost, Stop
 from crawler.jobs.request_schema import Method, Request
-from crawler.jobs.section import SECTION
+from crawler.jobs.section import SECTION, describe
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
 from crawler.jobs.thresholds import Limits
 from crawler.jobs.transport_schema import Dns, Http, Tls
@@ -315,6 +315,7 @@ def _parse_version(value: object) -> int:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a job file, with descriptions and enumerations for editors."""
+    describe(JobFile)
     schema = JobFile.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
