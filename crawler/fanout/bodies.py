@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crawler.errors import ResponseTooLarge
 from crawler.fanout.bandwidth import Bandwidth
+from crawler.fanout.checks import Judge
 from crawler.fanout.files import BodyFiles, Claim, StreamedFile
 from crawler.fanout.paths import Folder, url_path
 from crawler.fanout.plan import BodyPolicy
@@ -43,7 +44,9 @@ class BodyKeeper:
         if self._files is not None:
             self._files.close()
 
-    async def keep(self, response: Response, result: Result, wished: str | None, owner: bytes) -> None:
+    async def keep(
+        self, response: Response, result: Result, wished: str | None, owner: bytes, judge: Judge | None = None
+    ) -> None:
         """Read a body to its end and write into the result what became of it.
 
         Bodies of error responses are counted, not kept: nobody wants the page of a 503 under the name of a file.
@@ -51,14 +54,17 @@ class BodyKeeper:
         Args:
             wished: Name of the file as the job wishes it; derived from the URL if `None`.
             owner: The fingerprint of the request, to which the name will belong.
+            judge: Says whether the body is good; the file of one that is not never gets its name.
 
         Raises:
-            ResponseTooLarge: The body is larger than the policy allows.
+            CheckFailed: It is not.
+            ResponseTooLarge: The body is larger than the policy allows, or than can be looked at.
             PathError, FileExists: It has no place to be written to.
             DiskError: The disk failed.
             RequestError: The body did not come whole.
         """
-        reading = _Reading(self._policy, is_kept=response.status_code < 400)
+        policy = self._policy
+        reading = _Reading(policy, judge, is_kept=response.status_code < 400)
         try:
             if response.is_closed:
                 reading.take(self._whole(response))
@@ -66,26 +72,23 @@ class BodyKeeper:
                     await self._bandwidth.pace(reading.size)
             else:
                 await self._stream(response, reading, result, wished, owner)
-            await self._store(reading, result, wished, owner)
+            if reading.digest is not None:
+                result.sha256 = reading.digest.hexdigest()
+            if reading.is_for_record:
+                result.body = reading.taken()
+            page = None if reading.held is None else page_of(response, b"".join(reading.held), policy)
+            if judge is not None:
+                judge.whole(reading.size, page, policy.hold if policy.must_hold else None)
+            if reading.is_for_disk:
+                await self._store(reading, result, wished, owner)
+            result.page = page
+        except BaseException:
+            result.path = None  # there is no file of that name
+            raise
         finally:
             if reading.file is not None:
                 reading.file.discard()  # nothing to discard once it was published
             result.bytes = reading.size
-        if reading.held is not None:
-            result.page = self._page(response, reading.held)
-        if reading.digest is not None:
-            result.sha256 = reading.digest.hexdigest()
-
-    def _page(self, response: Response, pieces: list[bytes]) -> bytes | None:
-        """Join what was held for the processor; `None` if it becomes too large by decoding."""
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        codings = () if self._policy.decode else content_codings(response.headers.raw)
-        if not codings:
-            return body
-        try:
-            return decode_whole(body, BodyDecoder(codings, self._policy.hold))
-        except ResponseTooLarge:
-            return None
 
     def _whole(self, response: Response) -> bytes:
         if self._policy.decode:
@@ -114,17 +117,26 @@ class BodyKeeper:
     async def _store(self, reading: _Reading, result: Result, wished: str | None, owner: bytes) -> None:
         if reading.file is not None:
             await reading.file.publish()
-        elif reading.is_for_disk:
-            assert self._files is not None
-            await self._files.write_whole(await self._name(result, wished, owner), reading.taken())
-        elif reading.is_for_record:
-            result.body = reading.taken()
+            return
+        assert self._files is not None
+        await self._files.write_whole(await self._name(result, wished, owner), reading.taken())
 
     async def _name(self, result: Result, wished: str | None, owner: bytes) -> tuple[str, ...]:
         assert self._files is not None
         parts = await self._files.name(url_path(mask(result.url)) if wished is None else wished, owner)
         result.path = "/".join(parts)
         return parts
+
+
+def page_of(response: Response, body: bytes, policy: BodyPolicy) -> bytes | None:
+    """Give a body as processors and checks see it, decoded; `None` if it becomes too large by that."""
+    codings = () if policy.decode else content_codings(response.headers.raw)
+    if not codings:
+        return body
+    try:
+        return decode_whole(body, BodyDecoder(codings, policy.hold))
+    except ResponseTooLarge:
+        return None
 
 
 def open_bodies(policy: BodyPolicy, claim: Claim, bandwidth: Bandwidth | None = None) -> BodyKeeper:
@@ -149,10 +161,11 @@ class _Reading:
         file: The file they go to, once they are too many for memory.
     """
 
-    __slots__ = ("_hold", "_keep", "_max_kept", "_max_size", "_pieces", "digest", "file", "held", "size")
+    __slots__ = ("_hold", "_judge", "_keep", "_max_kept", "_max_size", "_pieces", "digest", "file", "held", "size")
 
-    def __init__(self, policy: BodyPolicy, *, is_kept: bool) -> None:
+    def __init__(self, policy: BodyPolicy, judge: Judge | None, *, is_kept: bool) -> None:
         self.size = 0
+        self._judge = judge
         self.digest: _Hash | None = sha256() if policy.hash else None
         self.file: StreamedFile | None = None
         self._keep = policy.keep if is_kept else "none"
@@ -174,6 +187,8 @@ class _Reading:
         self.size += len(piece)
         if self._max_size is not None and self.size > self._max_size:
             raise ResponseTooLarge(f"the body is larger than {self._max_size} bytes")
+        if self._judge is not None:
+            self._judge.so_far(self.size)
         if self.digest is not None:
             self.digest.update(piece)
         if self.held is not None:

@@ -56,6 +56,7 @@ class Downloads:
 
         Raises:
             ChecksumMismatch, SizeMismatch, RangeMismatch, ChangedDuringResume: It is not what it must be.
+            CheckFailed: A check of the job says so.
             ResponseTooLarge, TooSlow, PathError, FileExists: As they say.
             DiskError: The disk failed; what is there stays, if it can be trusted.
             RequestError: The body did not come whole.

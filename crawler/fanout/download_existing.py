@@ -7,7 +7,8 @@ import os
 from email.utils import formatdate
 
 from crawler.fanout.checksums import Digests
-from crawler.fanout.download_state import Download, Headers, instant_of, length_of
+from crawler.fanout.download_state import Download, Headers
+from crawler.fanout.heads import instant_of, length_of
 from crawler.fanout.partfile import Parts
 from crawler.fanout.paths import FileExists, collision_key
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from crawler.errors import RequestError
+import os
+
+from crawler.errors import RequestError, ResponseTooLarge
+from crawler.fanout.bodies import page_of
+from crawler.fanout.checks import CheckFailed, Judge
 from crawler.fanout.checksums import Checksum
 from crawler.fanout.download_existing import claim_for_us
 from crawler.fanout.download_naming import final_name
 from crawler.fanout.download_packing import pack_file
-from crawler.fanout.download_state import Download, instant_of
+from crawler.fanout.download_state import Download
+from crawler.fanout.heads import instant_of
 from crawler.fanout.partfile import BAD_SUFFIX, PartOnDisk, Parts, write_all
 
 
@@ -32,7 +37,7 @@ async def finish(download: Download, length: int, expected: tuple[Checksum, ...]
         data: The file itself, if it is in memory and not in the part.
 
     Raises:
-        ChecksumMismatch, SizeMismatch: It is not what it must be.
+        ChecksumMismatch, SizeMismatch, CheckFailed: It is not what it must be.
         PathError, FileExists: There is no name for it.
         OSError: The disk refuses; for want of room, after waiting for it.
     """
@@ -46,6 +51,8 @@ async def finish(download: Download, length: int, expected: tuple[Checksum, ...]
     result.checksum_ok = problem is None if expected else None
     if problem is not None:
         await _refuse(download, ChecksumMismatch(problem), data)
+    if download.judge is not None:
+        await _judge(download, download.judge, length, data)
     if shop.pack is not None:
         await pack_file(download, shop.pack, length, data)
         return
@@ -59,6 +66,25 @@ async def finish(download: Download, length: int, expected: tuple[Checksum, ...]
         await shop.guard.admit(length)
         await shop.insist(lambda: _write_whole(download, parts, data))
     download.part = None
+
+
+async def _judge(download: Download, judge: Judge, length: int, data: bytes | None) -> None:
+    """Ask the checks about the whole file, before it has a name; for its text it is read again."""
+    shop, hold = download.shop, download.shop.body.hold or 0
+    try:
+        if judge.needs_body and data is None and length <= hold:
+            data = await shop.threads.run(_read_part, download, length)
+        body = None if data is None or len(data) > hold else page_of(download.response, data, shop.body)
+        judge.whole(length, body, hold)
+    except (CheckFailed, ResponseTooLarge):
+        download.is_kept = False
+        raise
+
+
+def _read_part(download: Download, length: int) -> bytes:
+    """In a thread."""
+    assert download.part is not None
+    return os.pread(download.part.fd, length, 0)
 
 
 def _publish(download: Download, parts: Parts, length: int) -> None:

@@ -78,6 +78,7 @@ def open_downloads(
         clock=clock,
         build=build,
         take_slot=take_slot,
+        checks=tuple(plan.checks),
     )
     source = policy.checksums_from
     if source is None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from crawler.fanout.bandwidth import Bandwidth
+from crawler.fanout.checks import Judge, ResponseCheck
 from crawler.fanout.checksums import Checksum, Digests, Sums
 from crawler.fanout.disk import DiskGuard, is_full
 from crawler.fanout.download_policy import DownloadPolicy
@@ -56,6 +56,7 @@ class Workshop:
     clock: Callable[[], float]
     build: Build
     take_slot: Callable[[Result], Release | None]
+    checks: tuple[ResponseCheck, ...] = ()
     pack: TarPack | None = None
 
     @property
@@ -117,6 +118,7 @@ class Download:
         writer: Fills the part.
         is_kept: The part on the disk is worth something to the next try.
         digests: Of the bytes so far.
+        judge: Says whether response and file are good; `None` if nobody asks.
     """
 
     __slots__ = (
@@ -125,6 +127,7 @@ class Download:
         "expected",
         "is_kept",
         "item",
+        "judge",
         "lease",
         "note",
         "part",
@@ -146,6 +149,7 @@ class Download:
         self.note: PartNote | None = None
         self.writer: PartWriter | None = None
         self.is_kept = False
+        self.judge: Judge | None = None
         self.expected = self._expect(sums)
         self.digests = self.new_digests()
         self._response: Response | None = None
@@ -214,25 +218,3 @@ class Download:
             part.leave()
         else:
             await self.shop.threads.run(part.discard)
-
-
-def coding_of(response: Response) -> str | None:
-    """The content coding of a body; `None` if there is none."""
-    coding: str = response.headers.get("content-encoding", "").strip().lower()
-    return None if coding in ("", "identity") else coding
-
-
-def length_of(response: Response) -> int | None:
-    """The length of a file by the head of its response."""
-    text: str = response.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() and coding_of(response) is None else None
-
-
-def instant_of(date: str | None) -> int | None:
-    """An HTTP date as seconds since 1970."""
-    if date is None:
-        return None
-    try:
-        return int(parsedate_to_datetime(date).timestamp())
-    except (TypeError, ValueError, OverflowError):
-        return None

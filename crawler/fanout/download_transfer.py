@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from crawler.errors import ResponseTooLarge
 from crawler.fanout.bandwidth import SpeedWatch
+from crawler.fanout.checks import Judge, announced
 from crawler.fanout.checksums import Checksum, server_checksums
 from crawler.fanout.download_existing import is_same, keep_found, spare
 from crawler.fanout.download_finish import SizeMismatch, finish
 from crawler.fanout.download_packing import is_packed
 from crawler.fanout.download_part import begin_note, begin_part, look, make_part, new_writer, open_again, span_writer
-from crawler.fanout.download_state import Download, Headers, Send, coding_of
+from crawler.fanout.download_state import Download, Headers, Send
+from crawler.fanout.heads import coding_of
 from crawler.fanout.resume import (
     Answer,
     PartNote,
@@ -83,6 +85,7 @@ class Transfer:
         if found is not None and is_same(download, found):
             await keep_found(download, found)
             return True
+        self._judge_head()
         if spans is not None and await self._go_on_in_segments(spans):
             return True
         if start is None:
@@ -92,6 +95,18 @@ class Transfer:
         else:
             await self._go_on(start)
         return True
+
+    def _judge_head(self) -> None:
+        """Ask the checks about the head; the part there is stays, as another try may get a better answer."""
+        response = self._download.response
+        if not self._shop.checks:
+            return
+        is_rest = response.status_code != 200
+        judge = self._download.judge = Judge(self._shop.checks, response, is_rest=is_rest)
+        if response.status_code < 400:
+            judge.head(
+                parse_content_range(response.headers.get("content-range", ""))[2] if is_rest else announced(response)
+            )
 
     async def _go_on(self, start: int) -> None:
         download = self._download
@@ -200,6 +215,8 @@ class Transfer:
         if most is not None and before + size > most:
             self._download.is_kept = False
             raise ResponseTooLarge(f"the file is larger than {most} bytes")
+        if self._download.judge is not None:
+            self._download.judge.so_far(before + size)
 
     def _check_length(self, total: int | None) -> None:
         """Refuse a file whose length is wrong before it is received."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
+from crawler.fanout.checks import announced, judge_of
 from crawler.fanout.hops import Elsewhere, Hops
 from crawler.fanout.rate_limit import parse_rate_limit
 from crawler.fanout.result import Result
@@ -194,13 +195,11 @@ class Fetcher:
 
     async def _read(self, bodies: BodyKeeper, response: Response, result: Result) -> None:
         wished, owner = (None, b"") if self._naming is None else self._naming(result)
-        checks = self._checks if response.status_code < 400 else ()
+        judge = judge_of(self._checks, response)
         try:
-            for check in checks:
-                check.check_head(response)
-            await bodies.keep(response, result, wished, owner)
-            for check in checks:
-                check.check_size(response, result.bytes)
+            if judge is not None:
+                judge.head(announced(response))
+            await bodies.keep(response, result, wished, owner, judge)
         except BaseException:
             if not response.is_closed:
                 with anyio.CancelScope(shield=True):  # the connection goes back, also when we are being cancelled

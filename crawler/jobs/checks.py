@@ -1,4 +1,4 @@
-"""From `checks` to what judges responses: the engine's own checks for head and size, a processor for the text."""
+"""From `checks` to what judges responses: the engine's own checks for head and size, and functions for the text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from crawler.fanout.checks import CheckFailed, ResponseCheck
-from crawler.fanout.pages import Findings, Page
 from crawler.jobs.checks_schema import Check
 from crawler.jobs.expressions import compile_jmespath
+from crawler.models import Response
 from crawler.spider.charsets import decode, detect
 from crawler.spider.patterns import compile_regex, url_pattern
 
@@ -19,10 +19,10 @@ SECONDS = 1.0
 
 
 def response_checks(checks: Sequence[Check]) -> tuple[ResponseCheck, ...]:
-    """The conditions that need no body in memory.
+    """What the engine judges responses by.
 
     Raises:
-        BadExpression: A `match` does not compile.
+        BadExpression: One does not compile.
     """
     return tuple(
         ResponseCheck(
@@ -32,34 +32,12 @@ def response_checks(checks: Sequence[Check]) -> tuple[ResponseCheck, ...]:
             content_type=tuple(pattern.lower() for pattern in check.content_type),
             min_size=check.min_size,
             max_size=check.max_size,
+            text=_TextCheck(check, index).check if check.looks_at_text else None,
             kind=check.kind,
             is_transient=check.retry,
         )
         for index, check in enumerate(checks)
     )
-
-
-class TextChecks:
-    """A processor that finds nothing, and fails pages whose text is not as it should be.
-
-    Args:
-        checks: All entries of `checks`.
-
-    Raises:
-        BadExpression: One does not compile.
-    """
-
-    def __init__(self, checks: Sequence[Check]) -> None:
-        self._checks = [_TextCheck(check, index) for index, check in enumerate(checks) if check.looks_at_text]
-
-    async def process(self, page: Page) -> Findings:
-        """Check the page; its error is the first condition that does not hold."""
-        try:
-            for check in self._checks:
-                check.check(page)
-        except CheckFailed as error:
-            return Findings(error=error)
-        return Findings()
 
 
 class _TextCheck:
@@ -68,24 +46,21 @@ class _TextCheck:
     def __init__(self, check: Check, index: int) -> None:
         self._check = check
         self._place = f"checks[{index}]"
-        self._matches = url_pattern(check.match) if check.match is not None else None
         self._regex = compile_regex(check.regex) if check.regex is not None else None
         self._search: Callable[[Any], Any] | None = None
         if check.jmespath is not None:
             self._search = compile_jmespath(check.jmespath)
 
-    def check(self, page: Page) -> None:
-        """Check one page.
+    def check(self, response: Response, body: bytes) -> None:
+        """Check one body, decoded.
 
         Raises:
             CheckFailed: A condition does not hold.
         """
-        if self._matches is not None and not self._matches(page.url):
-            return
         if self._search is not None:
-            self._check_json(self._search, page.body)
+            self._check_json(self._search, body)
         if self._check.contains or self._check.not_contains or self._regex is not None:
-            self._check_text(decode(page.body, detect(page.body, page.response.headers.get("content-type"))))
+            self._check_text(decode(body, detect(body, response.headers.get("content-type"))))
 
     def _check_text(self, text: str) -> None:
         for wanted in self._check.contains:

@@ -37,6 +37,9 @@ def download_rules(tree: Map) -> Iterator[Finding]:
             yield _at(body, "hash", "body.hash: a download is always hashed")
         if "max_size" in body.entries and "max_size" in section.entries:
             yield _at(body, "max_size", "body.max_size: `download.max_size` says it already")
+    for key in ("extract", "paginate"):
+        if key in tree.entries:
+            yield _at(tree, key, f"{key}: a download looks at no pages; `kind: fetch` with `body: {{keep: file}}` does")
     yield from _effectless(section)
     timeout = tree.get("timeout")
     if isinstance(timeout, Map) and "min_speed_for" in timeout.entries and _value(timeout, "min_speed") is None:

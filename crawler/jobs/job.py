@@ -26,7 +26,7 @@ from crawler.jobs.auth import auth_of
 from crawler.jobs.bench_cells import expand
 from crawler.jobs.bench_job import MAX_URLS, BenchJob, ReportFile, cells_of, one_request, seed_of
 from crawler.jobs.body_file import read_body_file
-from crawler.jobs.checks import TextChecks, response_checks
+from crawler.jobs.checks import response_checks
 from crawler.jobs.crawl_job import crawl_of, extraction_of, gate_of, held_of
 from crawler.jobs.download_job import client_headers_of, download_of, once_of
 from crawler.jobs.findings import Finding, JobError, Mark
@@ -232,15 +232,13 @@ class Job:
         return Staff(crawl.items(), chain([processor for processor in (others, crawl) if processor]), gate, crawl)
 
     def processor(self, *, testbed_url: str | None = None) -> Processor | None:
-        """What looks at the pages of the run: checks of the text, then what names further pages. `None` if nobody does.
+        """What looks at the pages of the run: what takes rows out, what names further pages; `None` if nobody does.
 
         Args:
             testbed_url: As for `items`.
         """
         model = self._model
         processors: list[Processor] = []
-        if any(check.looks_at_text for check in model.checks):
-            processors.append(TextChecks(model.checks))
         if (extraction := extraction_of(model)) is not None:
             processors.append(extraction)
         if model.paginate is not None:

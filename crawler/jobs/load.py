@@ -16,7 +16,7 @@ from crawler.jobs.auth import AuthError, auth_of
 from crawler.jobs.bench_rules import model_rules
 from crawler.jobs.body_file import read_body_file
 from crawler.jobs.check import check_schema
-from crawler.jobs.checks import TextChecks, response_checks
+from crawler.jobs.checks import response_checks
 from crawler.jobs.crawl_rules import crawl_model_rules, crawl_warnings
 from crawler.jobs.download_rules import ROW_CHECKS, download_model_rules
 from crawler.jobs.envfile import read_env_file
@@ -193,7 +193,6 @@ class _Loading:
                 self._find(tree, ("checks", index), "says no condition")
             try:
                 response_checks([check])
-                TextChecks([check])
             except BadExpression as exc:
                 self._find(tree, ("checks", index), str(exc))
         if model.paginate is not None:

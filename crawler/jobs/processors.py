@@ -1,4 +1,4 @@
-"""The processors of a job, one after the other: checks first, so that nothing is made of a page that is none."""
+"""The processors of a job, one after the other."""
 
 from __future__ import annotations
 

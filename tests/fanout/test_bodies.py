@@ -11,10 +11,12 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import orjson
 import pytest
 
 from crawler.errors import ReadError, ResponseTooLarge
-from crawler.fanout import BodyPolicy, Result, gather
+from crawler.fanout import BodyPolicy, Item, Output, Plan, Result, Run, gather
+from crawler.fanout.checks import CheckFailed, ResponseCheck
 from crawler.models import Response
 from tests.peers.clients import Answer, ScriptedClient
 
@@ -188,3 +190,43 @@ async def test_a_disk_that_refuses(
     assert result.error_kind == ("disk_full" if number == errno.ENOSPC else "io_error")
     assert result.path is None or not (tmp_path / result.path).exists()
     assert files(tmp_path) == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("limit", [100, 10**9])
+@pytest.mark.parametrize(
+    "check",
+    [
+        ResponseCheck("c", min_size=2 * len(PIECE) + 1),
+        ResponseCheck("c", max_size=2 * len(PIECE) - 1),
+        ResponseCheck("c", text=lambda response, body: _refuse(body)),
+    ],
+    ids=["min_size", "max_size", "text"],
+)
+async def test_a_failed_check_leaves_no_file(tmp_path: Path, limit: int, check: ResponseCheck) -> None:
+    """Checks come before the final name, for bodies in memory and streamed ones."""
+    body = BodyPolicy(keep="file", directory=tmp_path / "files", memory_limit=limit, hold=10**8, must_hold=True)
+    plan = Plan("job", outputs=(Output(tmp_path / "out.jsonl"),), body=body, checks=(check,))
+    outcome = await Run(plan, [Item(URL)], client=ScriptedClient(lambda url, number: [PIECE, PIECE])).execute()
+
+    record = orjson.loads((tmp_path / "out.jsonl").read_bytes())
+    assert outcome.exit_code == 1
+    assert (record["error"]["kind"], record["error"]["check"], record["path"]) == ("check_failed", "c", None)
+    assert files(tmp_path / "files") == []
+
+
+@pytest.mark.anyio
+async def test_a_text_too_large_to_look_at_leaves_no_file(tmp_path: Path) -> None:
+    """A check that cannot be answered is a failure, and its file gets no name."""
+    body = BodyPolicy(keep="file", directory=tmp_path / "files", hold=10, must_hold=True)
+    check = ResponseCheck("c", text=lambda response, body: None)
+    plan = Plan("job", outputs=(Output(tmp_path / "out.jsonl"),), body=body, checks=(check,))
+    await Run(plan, [Item(URL)], client=ScriptedClient(lambda url, number: [PIECE])).execute()
+
+    assert orjson.loads((tmp_path / "out.jsonl").read_bytes())["error"]["kind"] == "too_large"
+    assert files(tmp_path / "files") == []
+
+
+def _refuse(body: bytes) -> None:
+    assert body == 2 * PIECE
+    raise CheckFailed("bad", kind="check_failed", check="c")

@@ -89,6 +89,7 @@ def test_what_the_job_says_stays(tmp_path: Path) -> None:
     [
         ("body: {keep: none}", "3:8: body.keep: a download keeps files; leave it out"),
         ("body: {hash: false}", "body.hash: a download is always hashed"),
+        ("extract: {title: {css: h1}}", "extract: a download looks at no pages"),
         ("body: {max_size: 1}\ndownload: {max_size: 1}", "body.max_size: `download.max_size` says it already"),
         ("download: {resume: false, segments: 2}", "download.segments: has no effect with `resume: false`"),
         ("download: {segment_min_size: 1MiB}", "download.segment_min_size: has no effect without `segments`"),
