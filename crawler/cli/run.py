@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def run(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="JOB.yaml | URL… | -", help="A job file, URLs, or - for a list on standard input."),
+        typer.Argument(
+            metavar="JOB.yaml | LIST… | URL… | -",
+            help="A job file, lists (.txt, .csv …), URLs, or - for standard input.",
+        ),
     ],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the job, as a.b=c; repeatable.")

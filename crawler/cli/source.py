@@ -1,4 +1,4 @@
-"""What `crawler run` is told to run: a job file, URLs, or `-` for a list on standard input."""
+"""What `crawler run` is told to run: a job file, URLs, lists of URLs, or `-` for a list on standard input."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from crawler.jobs import Job
 
 _JOB_SUFFIXES = (".yaml", ".yml")
-_LIST_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".gz", ".zst", ".xz", ".bz2")
+_LIST_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet", ".gz", ".zst", ".xz", ".bz2")
 
 
 def read_source(arguments: Sequence[str], overrides: Sequence[str] = (), *, anonymous: bool = False) -> Job:
     """Read and check the job the arguments name.
 
     Raises:
-        CommandError: The arguments are no job file and no URLs, or the job has errors; the text holds all findings.
+        CommandError: The arguments are neither job files nor lists nor URLs, or a mixture of them, or the job has
+            errors; the text holds all findings.
     """
-    from crawler.jobs import JobError, job_from_urls, load_job
+    from crawler.jobs import JobError, job_from_lists, job_from_urls, load_job
 
     files = [argument for argument in arguments if is_job_file(argument)]
     if files and len(files) != len(arguments):
@@ -30,6 +31,11 @@ def read_source(arguments: Sequence[str], overrides: Sequence[str] = (), *, anon
     try:
         if files:
             return load_job(files, overrides, anonymous=anonymous)
+        lists = [argument for argument in arguments if is_list(argument)]
+        if lists and len(lists) != len(arguments):
+            raise CommandError("give either lists or URLs, not both: put the URLs into a list")
+        if lists:
+            return job_from_lists(lists, overrides, anonymous=anonymous)
         for argument in arguments:
             _check_url(argument)
         return job_from_urls(arguments, overrides, anonymous=anonymous)
@@ -42,6 +48,14 @@ def is_job_file(argument: str) -> bool:
     return "://" not in argument and argument.lower().endswith(_JOB_SUFFIXES)
 
 
+def is_list(argument: str) -> bool:
+    """Tell whether an argument names a file of URLs."""
+    if "://" in argument:
+        return False
+    path = Path(argument)
+    return path.is_file() or (argument.lower().endswith(_LIST_SUFFIXES) and not path.is_dir())
+
+
 def _check_url(argument: str) -> None:
     """Refuse what is no URL here, where it can still be said what the user may have meant."""
     if "://" in argument or argument == "-":
@@ -50,13 +64,8 @@ def _check_url(argument: str) -> None:
     if not argument.strip():
         raise CommandError("an empty argument is no URL; quote a variable only if it is set")
     if Path(argument).is_dir():
-        raise CommandError(f"'{shown}' is a folder; give a job file (.yaml), URLs, or - for a list on standard input")
-    if argument.lower().endswith(_LIST_SUFFIXES) or Path(argument).exists():
         raise CommandError(
-            f"'{shown}' is neither a job file (.yaml) nor a URL. If it is a list of URLs, one a line:\n"
-            f"  crawler run - < {shown}\n"
-            f"or name it in a job file:\n"
-            f"  input: {{path: {shown}}}"
+            f"'{shown}' is a folder; give a job file (.yaml), a list (.txt, .csv …), URLs, or - for standard input"
         )
     raise CommandError(f"'{shown}' has no scheme; type it as https://{shown.lstrip('/')}")
 

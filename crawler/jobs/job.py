@@ -2,7 +2,7 @@
 
     files ──document, merge──▶ tree ──interpolate──▶ values ──check, rules──▶ Job ──▶ fanout.Plan, fanout.Item
 
-`load_job` and `job_from_urls` (in `load`) make jobs; this file turns one into what the engine takes.
+`load_job`, `job_from_lists` and `job_from_urls` (in `load`) make jobs; this file turns one into what the engine takes.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Staff:
 
 
 class Job:
-    """A checked job; made by `load_job` and `job_from_urls` only.
+    """A checked job; made by the functions of `load` only.
 
     Attributes:
         name: Name of the job; part of the default output paths.

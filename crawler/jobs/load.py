@@ -104,6 +104,29 @@ def job_from_urls(
     return _Loading(Path(), environment, anonymous=anonymous).finish(tree, overrides, default_name=name)
 
 
+def job_from_lists(
+    paths: Sequence[str],
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    *,
+    anonymous: bool = False,
+) -> Job:
+    """The job of `crawler run urls.txt`: the rows of files; everything else is a default, or comes from `--set`.
+
+    The name is that of the first file.
+
+    Raises:
+        JobError: A file is missing or cannot be read, a bad override.
+    """
+    mark = Mark("command line")
+    # A `$` in a name is no reference: the shell had its turn.
+    names = Items(mark, [Scalar(mark, path.replace("$", "$$")) for path in paths])
+    tree = Map(mark, {"input": Entry(mark, Map(mark, {"path": Entry(mark, names)}))})
+    return _Loading(Path(), environment, anonymous=anonymous).finish(
+        tree, overrides, default_name=_name_of(Path(paths[0]))
+    )
+
+
 def _name_of(path: Path) -> str:
     """The job's name from its file's: lower case, other characters as `-`."""
     name = re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")

@@ -188,11 +188,24 @@ def test_a_url_without_scheme(crawler: Run, tmp_path: Path, url: str) -> None:
     _complains(crawler("run", "job.yaml"), 2, "job.yaml:1:", f"https://{url}")
 
 
-def test_a_list_given_as_a_url(crawler: Run, tmp_path: Path) -> None:
-    """A text file is no job; the message says how to run a list."""
-    (tmp_path / "urls.txt").write_text("http://127.0.0.1:1/\n")
+def test_lists_are_run_as_they_are(bed: Testbed, crawler: Run, tmp_path: Path) -> None:
+    """A text file and a table with a column `url`; the run has the name of the first, and is gone on with by it."""
+    (tmp_path / "my urls.txt").write_text(f"{bed.url}/get?n=1\n{bed.url}/get?n=2\n", encoding="utf-8")
+    (tmp_path / "more.csv").write_text(f"url,shop\n{bed.url}/get?n=3,north\n", encoding="utf-8")
 
-    _complains(crawler("run", "urls.txt"), 2, "crawler run - < urls.txt")
+    assert crawler("run", "my urls.txt", "more.csv").returncode == 0
+    lines = (tmp_path / "out/my-urls/results.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert sorted(record["url"][-3:] for record in records) == ["n=1", "n=2", "n=3"]
+    assert [record["meta"] for record in records if record["url"].endswith("n=3")] == [{"shop": "north"}]
+    assert "earlier runs did it all" in crawler("run", "my urls.txt", "more.csv").stdout
+
+
+def test_lists_and_urls_do_not_mix(crawler: Run, tmp_path: Path) -> None:
+    """Nor does a list that is not there pass for a host."""
+    (tmp_path / "urls.txt").write_text("http://127.0.0.1:1/\n")
+    _complains(crawler("run", "urls.txt", "http://127.0.0.1:1/"), 2, "put the URLs into a list")
+    _complains(crawler("run", "none.txt"), 2, "none.txt")
 
 
 @pytest.mark.parametrize(("argument", "text"), [("", "empty argument"), (".", "is a folder"), ("ftp://x/", "ftp")])
