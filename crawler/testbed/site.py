@@ -167,7 +167,7 @@ async def _product(request: Request) -> Response:
 
 @functools.lru_cache(maxsize=len(PRODUCTS))
 def product_image(sku: str) -> bytes:
-    """Return a product's picture: a PNG of 16 by 16 pixels in a colour of its own.
+    """Return a product's picture: a PNG of 16 by 16 pixels in a colour of its own; the same bytes with every zlib.
 
     Source: PNG specification (third edition) §5.3 (chunks), §9.2 (filter type 0).
     """
@@ -177,7 +177,7 @@ def product_image(sku: str) -> bytes:
 
     colour = hashlib.sha256(sku.encode()).digest()[:3]
     header = struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0)  # 8 bits per channel, RGB
-    pixels = zlib.compress((b"\0" + colour * 16) * 16)
+    pixels = zlib.compress((b"\0" + colour * 16) * 16, level=0)  # stored: no two of them compress alike
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
