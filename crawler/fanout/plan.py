@@ -22,7 +22,7 @@ from crawler.models import Timeout
 
 if TYPE_CHECKING:
     from crawler.client import Auth
-    from crawler.net import Names
+    from crawler.net import Names, Streams
 
 RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504, 522, 524})
 RETRIED_KINDS = (
@@ -233,6 +233,7 @@ class ClientOptions:
         max_connections: Connections at once; `None` is no limit besides `Plan.concurrency`.
         client_cert, client_key: PEM files of a client certificate and its key.
         min_tls: Least version of TLS; `None` is the library's own.
+        streams: How much an HTTP/2 connection carries.
         names: How names become addresses; the environment's proxies are asked about by the same rules.
         keeps_cookies: Cookies that servers set are sent back, and kept with the state.
         cookies: Name, value and host of cookies to begin with.
@@ -255,6 +256,7 @@ class ClientOptions:
     client_key: Path | None = None
     min_tls: Literal["1.2", "1.3"] | None = None
     names: Names | None = None
+    streams: Streams | None = None
     keeps_cookies: bool = False
     cookies: tuple[tuple[str, str, str], ...] = ()
 
@@ -308,7 +310,7 @@ class Output:
 
 
 def _job_timeout() -> Timeout:
-    return Timeout(connect=10.0, read=30.0, write=30.0, pool=None, total=120.0)
+    return Timeout(connect=10.0, read=30.0, write=30.0, pool=None, total=120.0, dns=5.0, tls=10.0, ttfb=30.0)
 
 
 @dataclass(frozen=True, slots=True)

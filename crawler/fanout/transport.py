@@ -47,7 +47,8 @@ class RoundRobin(AsyncBaseTransport):
 
 def transport_of(options: ClientOptions, limits: Limits) -> AsyncBaseTransport | None:
     """The transport that the options ask for; `None` leaves it to the client, which then looks at the environment."""
-    if len(options.proxies) < 2 and options.local_address is None and options.names is None:
+    is_usual = options.local_address is None and options.names is None and options.streams is None
+    if is_usual and len(options.proxies) < 2:
         return None
     proxies: tuple[str | None, ...] = options.proxies or (options.proxy,)
     transports = [_transport(options, limits, proxy) for proxy in proxies]
@@ -79,6 +80,7 @@ def _transport(options: ClientOptions, limits: Limits, proxy: str | None) -> Asy
         local_address=options.local_address,
         address_guard=options.guard,
         names=options.names,
+        streams=options.streams,
     )
 
 

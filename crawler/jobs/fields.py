@@ -247,6 +247,19 @@ _RATIO: Final = Reader(lambda value: units.parse_ratio(loosen(value)), _RATIO_SC
 _LIMIT: Final = Reader(_parse_limit, _DURATION_SCHEMA)
 _SIZE: Final = Reader(_parse_size, _SIZE_SCHEMA)
 
+
+def size_between(least: int, most: int) -> Reader:
+    """A size of at least `least` and at most `most` bytes."""
+
+    def parse(value: object) -> int:
+        size = units.parse_size(value)
+        if not least <= size <= most:
+            raise ValueError(f"expected a size between {least} and {most} bytes, not {show(value)}")
+        return size
+
+    return Reader(parse, _SIZE_SCHEMA)
+
+
 Bool = Annotated[bool, Reader(_parse_bool, {"anyOf": [{"type": "boolean"}, _REFERENCE]})]
 Duration = Annotated[float, Reader(_parse_duration, _DURATION_SCHEMA)]
 """Seconds; zero is allowed."""

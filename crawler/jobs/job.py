@@ -46,9 +46,8 @@ from crawler.jobs.remote import RemoteLists
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
-from crawler.jobs.transport_job import transport_options
+from crawler.jobs.transport_job import timeout_of, transport_options
 from crawler.jobs.watch_rules import log_plan, telemetry_plan
-from crawler.models import Timeout
 from crawler.spider.crawl import Crawl
 
 BENCH_TIMEOUT_S: Final = 30.0
@@ -152,13 +151,7 @@ class Job:
             name=self.name,
             run_id=run_id,
             concurrency=model.concurrency,
-            timeout=Timeout(
-                connect=model.timeout.connect,
-                read=model.timeout.read,
-                write=model.timeout.read,
-                pool=None,
-                total=model.timeout.total,
-            ),
+            timeout=timeout_of(model),
             retry=self._retry(),
             politeness=politeness_of(model),
             stop=stop_limits_of(model),

@@ -11,10 +11,9 @@ from typing import Final
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
     "": "workers recrawl",
-    "timeout": "queue dns tls ttfb",
+    "timeout": "queue",
     "hosts[]": "headers proxy http_version timeout retry robots max_pages",
     "dns": "servers concurrency",
-    "http": "streams_per_connection window",
 }
 
 PENDING: Final[dict[str, frozenset[str]]] = {section: frozenset(keys.split()) for section, keys in _BY_SECTION.items()}

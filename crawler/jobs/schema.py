@@ -124,8 +124,14 @@ class _UrlOrMap:
 class TimeoutSection(Section):
     """Limits of one attempt; null is none. The clock starts when the request gets its slot."""
 
+    dns: LimitOrNull = 5.0
+    """Name look-up; null counts it within `connect`."""
     connect: LimitOrNull = 10.0
-    """Name look-up, TCP and TLS together."""
+    """TCP, and the way through a proxy."""
+    tls: LimitOrNull = 10.0
+    """TLS handshake; null counts it within `connect`."""
+    ttfb: LimitOrNull = None
+    """From the end of the request to the first byte of the answer; null and default: as `read`."""
     read: LimitOrNull = 30.0
     """Longest silence of the server."""
     total: LimitOrNull = 120.0

@@ -7,7 +7,8 @@ from typing import Literal, TypedDict
 
 from crawler.jobs.auth import first_cookies
 from crawler.jobs.schema import JobFile
-from crawler.net import Names
+from crawler.models import Timeout
+from crawler.net import Names, Streams
 
 
 class TransportOptions(TypedDict):
@@ -17,6 +18,7 @@ class TransportOptions(TypedDict):
     proxies: tuple[str, ...]
     local_address: str | None
     names: Names | None
+    streams: Streams | None
     max_connections: int | None
     client_cert: Path | None
     client_key: Path | None
@@ -39,6 +41,7 @@ def transport_options(model: JobFile, base: Path) -> TransportOptions:
         "proxies": proxies if len(proxies) > 1 else (),
         "local_address": model.network.bind,
         "names": Names(model.dns.cache_ttl, model.dns.negative_ttl, model.dns.family) if given else None,
+        "streams": _streams(model),
         "max_connections": model.http.max_connections,
         "client_cert": base / model.tls.client_cert if model.tls.client_cert else None,
         "client_key": base / model.tls.client_key if model.tls.client_key else None,
@@ -46,3 +49,25 @@ def transport_options(model: JobFile, base: Path) -> TransportOptions:
         "keeps_cookies": cookies is not False,
         "cookies": first_cookies(model) if isinstance(cookies, dict) else (),
     }
+
+
+def _streams(model: JobFile) -> Streams | None:
+    """`None` where the job says nothing: HTTP/2 connections then carry as many requests as their servers allow."""
+    if model.http.model_fields_set.isdisjoint(("streams_per_connection", "window")):
+        return None
+    return Streams(model.http.streams_per_connection, model.http.window)
+
+
+def timeout_of(model: JobFile) -> Timeout:
+    """The limits of one attempt; the client's own queue has none, since its pool is never full."""
+    section = model.timeout
+    return Timeout(
+        connect=section.connect,
+        read=section.read,
+        write=section.read,
+        pool=None,
+        total=section.total,
+        dns=section.dns,
+        tls=section.tls,
+        ttfb=section.read if section.ttfb is None else section.ttfb,
+    )

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel
 
-from crawler.jobs.fields import Bool, Duration, OneOrMany, PathText, choice, whole
+from crawler.jobs.fields import Bool, Duration, OneOrMany, PathText, choice, size_between, whole
 from crawler.jobs.section import SECTION
+from crawler.net.route import MAX_WINDOW, MIN_WINDOW
 
 Coding = Literal["gzip", "br", "zstd", "deflate"]
 
@@ -23,6 +24,10 @@ class Http(BaseModel):
     """How long an idle connection is kept."""
     max_connections: Annotated[int | None, whole(1, 10_000).or_null()] = None
     """Connections at once; null is no limit besides `concurrency`."""
+    streams_per_connection: Annotated[int, whole(1, 1000)] = 100
+    """HTTP/2: requests at once on one connection, if its server allows as many; then another is opened."""
+    window: Annotated[int, size_between(MIN_WINDOW, MAX_WINDOW)] = 1 << 20
+    """HTTP/2: bytes of one body that may be on their way; more is faster over long distances, less saves memory."""
     compression: Annotated[list[Annotated[Coding, choice("gzip", "br", "zstd", "deflate")]], OneOrMany()] = [
         "gzip",
         "br",
