@@ -247,15 +247,20 @@ class Crawl:
         # A page that fails may be tried again, and must give its links again then.
         is_certain = reading.extraction.failure is None
         found: list[Item] = []
+        ignores_rel = not settings.obey_nofollow
+        duplicates = 0
         for number, (url, nofollow) in enumerate(reading.links.items(), 1):
             if not number % _LINKS_PER_TURN:
                 await anyio.lowlevel.checkpoint()
+            if (ignores_rel or not nofollow) and judge.is_given(url):
+                duplicates += 1
+                continue
             verdict = judge.verdict(url)
             if verdict.url is None:
                 judge.counts["not_http"] += 1
             elif nofollow and settings.obey_nofollow:
                 judge.counts["nofollow"] += 1
-            elif verdict.is_given:
+            elif verdict.is_given:  # under another spelling
                 judge.counts["duplicate"] += 1
             elif is_too_deep and verdict.refused is None:
                 judge.counts["depth"] += 1
@@ -264,6 +269,8 @@ class Crawl:
                 if child is not None:
                     verdict.is_given = is_certain
                     found.append(child)
+        if duplicates:
+            judge.counts["duplicate"] += duplicates
         return found
 
     def _give(self, page: Page, verdict: Verdict, child: Item, is_too_deep: bool = False) -> Item | None:

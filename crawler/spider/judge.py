@@ -83,6 +83,11 @@ class Judge:
         self._refused = 0
         self._spent: set[int] = set()
 
+    def is_given(self, url: str) -> bool:
+        """Whether a page gave this URL to the frontier already, for sure: most links of a crawl are such."""
+        known = self._verdicts.get(url)
+        return known is not None and known.is_given
+
     def verdict(self, url: str) -> Verdict:
         """Judge an absolute URL by itself."""
         known = self._verdicts.get(url)

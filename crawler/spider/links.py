@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from crawler.spider.document import Document
@@ -64,20 +65,17 @@ class LinkFinder:
     def __init__(self, sources: Sequence[str] = DEFAULT_SOURCES) -> None:
         self._sources = _merged([compile_source(text) for text in sources])
 
-    def find(self, document: Document, *, seconds: float = 1.0) -> Iterator[Link]:
+    def find(self, document: Document, *, seconds: float = 1.0) -> list[Link]:
         """Give the links of a page: at most `MAX_LINKS`, the same one as often as it stands there.
 
         Raises:
             SelectorTimeout: A regular expression among the sources took too long.
         """
         place = Place(document, "page", None, Budget(seconds))
-        left = MAX_LINKS
+        found: list[Link] = []
         for source in (*self._sources, *_ALWAYS):
-            for link in source.links(place):
-                if left <= 0:
-                    return
-                left -= 1
-                yield link
+            found += islice(source.links(place), MAX_LINKS - len(found))
+        return found
 
 
 def compile_source(text: str) -> Source:
@@ -112,16 +110,19 @@ class _FromCss:
     def links(self, place: Place) -> Iterable[Link]:
         """Give the links in the order of the page."""
         document = place.document
+        links: list[Link] = []
         if document.form != "html":
-            return
+            return links
+        names = self._attributes
         for node in document.html.css(self._query):
             found = node.attributes
-            for name in self._attributes:
+            for name in names:
                 href = found.get(name)
                 if href:
                     rel = found.get("rel")
-                    yield Link(href, rel is not None and "nofollow" in rel.lower().split())
+                    links.append(Link(href, rel is not None and "nofollow" in rel.lower().split()))
                     break
+        return links
 
 
 class _FromXPath:

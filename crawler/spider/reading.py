@@ -22,6 +22,7 @@ from crawler.spider.extraction import PAGE_SECONDS, Extraction, Extractor
 from crawler.spider.links import Link, LinkFinder
 from crawler.spider.normalize import PLAIN_TARGET, absolute
 from crawler.spider.structured import Directives, directives
+from crawler.spider.yielding import yielding_threads
 
 INLINE_SIZE: Final = 32 * 1024
 """Bytes of a page up to which it is read in the event loop: some 3 ms at most."""
@@ -90,7 +91,8 @@ class PageReader:
             pass
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(THREADS)
-        return await anyio.to_thread.run_sync(self._read_patiently, document, limiter=self._limiter)
+        with yielding_threads():
+            return await anyio.to_thread.run_sync(self._read_patiently, document, limiter=self._limiter)
 
     def _read_patiently(self, document: Document) -> Reading:
         try:
