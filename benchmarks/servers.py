@@ -1,7 +1,8 @@
 """The server of the benchmarks: nginx, one worker on a core of its own, from a configuration made for the run.
 
 It serves 1 KiB (`/1k.bin`), 100 MB and 1 GB of zeros (`/100m.bin`, `/1g.bin`, sparse files), `/post` (takes a body
-into memory, answers 200), `/slow.bin` (1 KiB in about four seconds) and `/status`, over HTTP/1.1, TLS, and HTTP/2 over
+into memory, answers 200), `/slow.bin` (1 KiB in about four seconds), `/paced.bin` (1 KiB, 500 answers a second and the
+others wait in line) and `/status`, over HTTP/1.1, TLS, and HTTP/2 over
 TLS, on free ports of 127.0.0.1.
 """
 
@@ -27,6 +28,7 @@ from benchmarks.loads import Load
 SMALL: Final = 1024
 MEDIUM: Final = 100_000_000
 LARGE: Final = 1_000_000_000
+PACED: Final = 500
 
 # Kept plain, and favourable to every client alike: no log, files stay open, connections never end by themselves.
 # The process stays in the foreground and is one (`master_process off`), so that it inherits its core from us.
@@ -39,6 +41,7 @@ http {{
   keepalive_timeout 1h; keepalive_requests 1000000000; client_body_buffer_size 64k; client_max_body_size 1m;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
+  limit_req_zone $server_name zone=paced:1m rate={paced}r/s;
   server {{
     listen 127.0.0.1:{plain} backlog=8192;
     listen 127.0.0.1:{tls} ssl backlog=8192;
@@ -47,6 +50,7 @@ http {{
     root {root};
     location = /post {{ return 200 "{{}}"; }}
     location = /slow.bin {{ limit_rate 256; }}
+    location = /paced.bin {{ limit_req zone=paced burst=10000; }}
     location = /status {{ stub_status; }}
   }}
 }}
@@ -76,9 +80,17 @@ class Server:
 
     def accepted(self) -> int:
         """How many connections it has accepted so far, the one that asks included."""
+        return self._status()[0]
+
+    def requests(self) -> int:
+        """How many requests it has answered so far, the one that asks included."""
+        return self._status()[2]
+
+    def _status(self) -> list[int]:
+        """Connections accepted, connections handled, requests."""
         with urllib.request.urlopen(f"{self.plain}/status", timeout=5) as answer:
             numbers: list[bytes] = answer.read().split(b"requests")[1].split()
-        return int(numbers[0])
+        return [int(number) for number in numbers[:3]]
 
 
 def find_nginx() -> str | None:
@@ -137,7 +149,8 @@ def pin(cores: set[int]) -> None:
 
 def _write_files(root: Path) -> str:
     (root / "1k.bin").write_bytes(b"x" * SMALL)
-    (root / "slow.bin").write_bytes(b"x" * SMALL)
+    for name in ("slow.bin", "paced.bin"):
+        (root / name).write_bytes(b"x" * SMALL)
     for name, size in (("100m.bin", MEDIUM), ("1g.bin", LARGE)):
         with (root / name).open("wb") as large:
             large.truncate(size)
@@ -152,7 +165,7 @@ def _write_configuration(root: Path, ports: list[int]) -> None:
     files = _file_limit()
     plain, tls, http2 = ports
     text = CONFIGURATION.format(
-        root=root, plain=plain, tls=tls, http2=http2, files=files, connections=min(16384, files - 64)
+        root=root, paced=PACED, plain=plain, tls=tls, http2=http2, files=files, connections=min(16384, files - 64)
     )
     (root / "nginx.conf").write_text(text)
 
