@@ -21,6 +21,7 @@ import contextlib
 import os
 import sqlite3
 import struct
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
@@ -30,6 +31,7 @@ import orjson
 
 from crawler.fanout.errors import StateDamaged, output_error, state_error
 from crawler.fanout.frontier import SCAN, Added, Finished, Lease, Wanted
+from crawler.fanout.host_table import HostRow, HostTable
 from crawler.fanout.ids import fingerprint
 from crawler.fanout.plan import Item, Output
 from crawler.fanout.rewrite import Rewrite, put_in_place
@@ -134,6 +136,7 @@ class DatabaseFrontier:
                 _create(path)
             self._db = _connect(path, durability)
             self._part_table = PartTable(self._db, path, self._key)
+            self._host_table = HostTable(self._db)
         except OSError as error:
             raise output_error(str(path), error) from error
         except sqlite3.Error as error:
@@ -423,6 +426,16 @@ class DatabaseFrontier:
             self._db.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (name, owner))
             row = self._db.execute("SELECT owner FROM names WHERE name = ?", (name,)).fetchone()
         return bool(row[0] == owner)
+
+    def hosts(self) -> list[HostRow]:
+        """Give what earlier runs knew of hosts, as far as it still counts."""
+        with self._translated():
+            return self._host_table.rows(time.time())
+
+    def keep_hosts(self, rows: Sequence[HostRow]) -> None:
+        """Keep what is known of hosts for later runs."""
+        with self._transaction():
+            self._host_table.keep(rows)
 
     def close(self) -> None:
         """Close the file; what is leased is pending again, as no lease was ever written."""

@@ -23,6 +23,7 @@ from typing import Final, NamedTuple, Protocol
 
 from crawler.fanout.errors import output_error
 from crawler.fanout.exchange import Exchange
+from crawler.fanout.host_table import HostRow
 from crawler.fanout.ids import fingerprint
 from crawler.fanout.plan import Item
 from crawler.fanout.record import Record
@@ -138,6 +139,12 @@ class Frontier(Protocol):
     def claim(self, name: str, owner: bytes) -> bool:
         """Reserve a file name for a request; whether it is that request's now."""
 
+    def hosts(self) -> list[HostRow]:
+        """Give what earlier runs knew of hosts, as far as it still counts."""
+
+    def keep_hosts(self, rows: Sequence[HostRow]) -> None:
+        """Keep what is known of hosts for later runs."""
+
     def close(self) -> None:
         """Let go of files; what is leased is pending again."""
 
@@ -226,6 +233,13 @@ class MemoryFrontier:
     def claim(self, name: str, owner: bytes) -> bool:
         """Reserve a file name for a request."""
         return self._names.setdefault(name, owner) == owner
+
+    def hosts(self) -> list[HostRow]:
+        """There were no earlier runs."""
+        return []
+
+    def keep_hosts(self, rows: Sequence[HostRow]) -> None:
+        """There will be no later runs."""
 
     def close(self) -> None:
         """Close the outputs."""

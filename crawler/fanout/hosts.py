@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 
 from crawler.errors import InvalidURL
 from crawler.fanout.kinds import family
@@ -35,6 +35,9 @@ from crawler.models import URL
 RETRY_RESERVE: Final = 10
 """Retries a host has beyond its budget, so that short lists are tried as often as they say; besides one for each
 request that may be under way, as a moment's failure hits all of these at once."""
+
+MAX_ASKED_S: Final = 30 * 86_400.0
+"""Longest wait that a later run still knows of; some servers say "for ever"."""
 
 _SIMPLE = re.compile(r"https?://([a-z0-9][a-z0-9.-]*)(?::([0-9]+))?(?=[/?#]|$)", re.ASCII)
 _TROUBLED_FAMILIES = frozenset({"dns", "connect", "transfer"})
@@ -137,6 +140,7 @@ class HostClock:
         open_until: Its circuit lets nobody through until then.
         spaced_until: Whoever asked for more space between starts (`space`) allows none before.
         is_given_up: It is not asked any more in this run: the pause it wants is too long, or it failed through all.
+        is_changed: It has something new to remember, or to forget (`state`); whoever takes that resets it.
     """
 
     __slots__ = (
@@ -155,6 +159,7 @@ class HostClock:
         "_steps",
         "backoff_until",
         "in_flight",
+        "is_changed",
         "is_given_up",
         "open_until",
         "spaced_until",
@@ -179,7 +184,7 @@ class HostClock:
         self._retry = retry
         self._circuit = circuit
         self.in_flight = 0
-        self.is_given_up = False
+        self.is_given_up = self.is_changed = False
         self.backoff_until = self._backoff_since = -math.inf
         self.open_until = self._opened_at = self._failed_at = self.spaced_until = -math.inf
         self._open_for = 0.0  # the last pause; 0 is a closed circuit
@@ -241,11 +246,14 @@ class HostClock:
         throttle = self.throttle
         if throttle is not None and throttle.learn(begun, now, kind, status, ttfb, self.in_flight):
             self._bucket.pace(throttle.rate, now)
+            self.is_changed = True
         self.in_flight -= 1
         before = max(now, self.backoff_until, self.open_until)
         self._hear(begun, now, kind == "rate_limited", asked, rng)
         if kind is None or family(kind) not in _OWN_FAMILIES:
             self._judge(begun, now, kind)
+        if self.is_given_up:
+            return 0.0
         return max(self.backoff_until, self.open_until, before) - before
 
     def may_retry(self) -> bool:
@@ -265,17 +273,21 @@ class HostClock:
             asked = None
         if asked and asked > policy.max_wait:
             if policy.retry_after == "obey":
-                self.is_given_up = True
+                self.is_given_up = self.is_changed = True
+                self.backoff_until = max(self.backoff_until, now + min(asked, MAX_ASKED_S))  # for the next run
                 return
             asked = policy.max_wait
         is_news = begun >= self._backoff_since
         if is_rate_limited and is_news:
             self._steps += 1
             self._backoff_since = now
+            self.is_changed = True
             asked = asked or backoff(policy, self._steps, rng)
-        elif not is_rate_limited and is_news:
+        elif self._steps and not is_rate_limited and is_news:
             self._steps = 0
+            self.is_changed = True
         if asked:
+            self.is_changed = True
             self.backoff_until = max(self.backoff_until, now + asked)
 
     def _judge(self, begun: float, now: float, kind: str | None) -> None:
@@ -284,12 +296,15 @@ class HostClock:
         if policy.failures is None or begun < self._opened_at:
             return
         if kind is None or not is_trouble(kind):
-            self._failures = 0
-            self._open_for = 0.0
+            if self._failures or self._open_for:
+                self._failures = 0
+                self._open_for = 0.0
+                self.is_changed = True
             return
         if begun < self._failed_at:  # of the same burst
             return
         self._failed_at = now
+        self.is_changed = True
         self._failures += 1
         if self._open_for >= policy.max_open:
             self.is_given_up = True
@@ -298,6 +313,61 @@ class HostClock:
             self._failures = 0
             self._opened_at = now
             self.open_until = now + self._open_for
+
+    # -- across runs --------------------------------------------------------------------------------------------------
+
+    def state(self, now: float, wall: float) -> dict[str, object]:
+        """Give what a later run should know, empty if that is nothing: its times are seconds since 1970.
+
+        Args:
+            now: Monotonic seconds.
+            wall: The same instant in seconds since 1970.
+        """
+        state: dict[str, object] = {}
+        if self._steps:
+            state["steps"] = self._steps
+        if self._failures:
+            state["failures"] = self._failures
+        if self._open_for:
+            state["open_for"] = self._open_for
+        if self.backoff_until > now:
+            state["backoff_until"] = wall + self.backoff_until - now
+        if self.open_until > now:
+            state["open_until"] = wall + self.open_until - now
+        if self.throttle is not None and (throttle := self.throttle.state()) is not None:
+            state["throttle"] = throttle
+        if state:
+            state["at"] = wall
+        return state
+
+    def restore(self, state: Mapping[str, Any], now: float, wall: float) -> None:
+        """Take up what an earlier run knew of the host.
+
+        Args:
+            state: As `state` gave it.
+            now, wall: As there.
+        """
+        self._steps, self._failures = state.get("steps", 0), state.get("failures", 0)
+
+        def instant(name: str) -> float:
+            until = state.get(name)
+            # A clock that was set back meanwhile must not make a pause longer than it was.
+            return -math.inf if until is None else now + min(until - wall, until - state["at"])
+
+        self.backoff_until = instant("backoff_until")
+        if self._retry.retry_after == "ignore":
+            self.backoff_until = -math.inf
+        elif self.backoff_until - now > self._retry.max_wait:
+            if self._retry.retry_after == "obey":
+                self.is_given_up = True
+            else:
+                self.backoff_until = now + self._retry.max_wait
+        if self._circuit.failures is not None:
+            self._open_for = min(state.get("open_for", 0.0), self._circuit.max_open)
+            self.open_until = min(instant("open_until"), now + self._open_for)
+        if self.throttle is not None and (known := state.get("throttle")) is not None:
+            self.throttle.restore(known)
+            self._bucket.pace(self.throttle.rate, now)
 
 
 def is_trouble(kind: str) -> bool:

@@ -299,7 +299,10 @@ class Ledger:
             await self.commit()
 
     async def commit(self) -> None:
-        """Commit what is finished now."""
+        """Commit what is finished now, and what hosts asked for."""
+        if self._turns.changed:
+            with anyio.CancelScope(shield=True):
+                await self.call(self._frontier.keep_hosts, self._turns.take_changed(self._clock()))
         if not self._pile:
             return
         pile, self._pile = self._pile, []

@@ -142,6 +142,7 @@ class Run:
         self.stats.begin(clock())
         with self._open_frontier() as (frontier, sinks):
             self._note_earlier(frontier)
+            self._turns.restore(frontier.hosts(), clock())
             await self._work(frontier, clock)
             await self._finish_outputs(sinks)
             return await self._summarise(started_at, clock(), sinks)

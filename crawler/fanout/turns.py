@@ -17,10 +17,11 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
+from crawler.fanout.host_table import KEEP_S, HostRow
 from crawler.fanout.hosts import Bucket, HostClock, limits_for, rule_for
 from crawler.fanout.plan import Politeness, RetryPolicy
 from crawler.fanout.result import Result
@@ -117,6 +118,7 @@ class Turns:
         waiting: Requests in the queues.
         hungry: Hosts that could take more of what the frontier holds back for them.
         on_hungry: Called when there is one more of these.
+        changed: Keys of hosts that have something new to remember across runs.
         suspended: Seconds for which hosts were told to be left alone, by key; at most `MAX_IDLE_HOSTS` of them.
     """
 
@@ -144,6 +146,7 @@ class Turns:
         self.hungry: deque[Host] = deque()
         self.on_hungry: Callable[[], None] = _nothing
         self.suspended: dict[str, float] = {}
+        self.changed: set[str] = set()
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
@@ -329,6 +332,9 @@ class Turns:
             timing = result.timing
             ttfb = None if timing is None else timing.ttfb
             seconds = host.clock.end(begun, now, kind, asked, self._rng, result.status, ttfb)
+        if host.clock.is_changed:
+            host.clock.is_changed = False
+            self.changed.add(key)
         if seconds > 0 and (key in self.suspended or len(self.suspended) < MAX_IDLE_HOSTS):
             self.suspended[key] = self.suspended.get(key, 0.0) + seconds
         self._wake(host, now)
@@ -358,6 +364,26 @@ class Turns:
     def _wake(self, host: Host, now: float) -> None:
         if host.queue and (host.at is None or host.clock.is_given_up):
             self._schedule(host, now)
+
+    # -- across runs --------------------------------------------------------------------------------------------------
+
+    def take_changed(self, now: float) -> list[HostRow]:
+        """Give what is to be remembered of hosts that changed since the last time."""
+        wall = self._wall()
+        rows: list[HostRow] = []
+        for key in self.changed:
+            host = self._hosts.get(key)
+            state = {} if host is None else host.clock.state(now, wall)
+            pauses = [state[name] for name in ("backoff_until", "open_until") if name in state]
+            rows.append(HostRow(key, max([wall + KEEP_S, *(float(str(pause)) for pause in pauses)]), state))
+        self.changed.clear()
+        return rows
+
+    def restore(self, rows: Iterable[HostRow], now: float) -> None:
+        """Take up what an earlier run knew of its hosts."""
+        wall = self._wall()
+        for row in rows:
+            self._host(row.key, now).clock.restore(row.state, now, wall)
 
     # -- the heap -----------------------------------------------------------------------------------------------------
 

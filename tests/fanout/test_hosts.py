@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.fanout.hosts import Bucket, HostClock, host_key, limits_for
+from crawler.fanout.hosts import MAX_ASKED_S, Bucket, HostClock, host_key, limits_for
 from crawler.fanout.plan import CircuitPolicy, HostLimits, HostRule, Politeness, RetryPolicy
 
 
@@ -145,7 +145,7 @@ def test_success_ends_the_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "until", "is_given_up"), [("obey", -math.inf, True), ("cap", 60.1, False), ("ignore", 1.1, False)]
+    ("mode", "until", "is_given_up"), [("obey", 0.1 + MAX_ASKED_S, True), ("cap", 60.1, False), ("ignore", 1.1, False)]
 )
 def test_a_wait_beyond_the_longest(mode: str, until: float, is_given_up: bool) -> None:
     """Obeyed, the host is asked no more in this run; capped, it waits the longest; ignored, it backs off."""
