@@ -1,7 +1,9 @@
-"""How good jobs of kind `bench` are at measuring: `python -m benchmarks.bench_kind [rate] [open] [memory] [aa]`.
+"""How good jobs of kind `bench` are at measuring: `python -m benchmarks.bench_kind [rate] [agree] [open] [live] …`.
 
 rate     the closed load generator against wrk, same core, same server, in turn: its share of wrk's rate
+agree    rate and response times beside those of wrk and h2load, where the server paces and the client is no limit
 open     how late requests start at 5,000/s, against the timetable
+live     what being watched costs the worker
 memory   what a report of ten million samples takes
 aa       how often two equal arms are told apart: false positives in 100 tries
 
@@ -14,25 +16,30 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from benchmarks import programs
 from benchmarks.loads import Load
 from benchmarks.machine import choose_cores
-from benchmarks.servers import Server, pin, running_server
+from benchmarks.servers import PACED, Server, pin, running_server
 from crawler.bench import Arm, ArmResult, BenchPlan, BenchRun, Executor, Guard, RoundResult
 from crawler.bench.assemble import Assembly
 from crawler.bench.environment import describe
 from crawler.bench.meter import peak_rss
 from crawler.bench.recorder import Recorder
 from crawler.bench.verdict import speedups
+from crawler.bench.worker import PROGRESS_S, progress
 
 SECONDS: Final = 2.0
 TRIES: Final = 100
+CONNECTIONS: Final = 32
 SAMPLES: Final = 10_000_000
 NO_GUARD: Final = Guard(None, None, None)
 
@@ -58,6 +65,82 @@ def rate(server: Server) -> None:
     print(f"rate: wrk {statistics.median(wrk_rates):,.0f}/s, ours {statistics.median(our_rates):,.0f}/s", end="")
     print(f" at {statistics.median(cpu):.1f} us; share {statistics.median(shares):.2f}", end="")
     print(f" ({min(shares):.2f} to {max(shares):.2f}), goal 0.5")
+
+
+def agree(server: Server) -> None:
+    """What wrk, h2load and we say of a server that paces: it answers 500 requests a second, the others wait in line."""
+    cores, told = choose_cores(), dict[str, list[tuple[float, float, float]]]()
+    url = server.plain + "/paced.bin"
+    arm = Arm("async", vus=CONNECTIONS, url=url)
+    for _ in range(5):
+        for name, measured in (("wrk", wrk_says), ("h2load --h1", h2load_says)):
+            told.setdefault(name, []).append(measured(url, lambda: pin(set(cores.clients))))
+        (ours,) = measure(server, (arm,), Executor(duration=SECONDS + 1), 1)
+        times = ours.response_time.percentiles
+        told.setdefault("crawler bench", []).append((ours.rate.median or 0.0, times["p50"] or 0.0, times["p99"] or 0.0))
+    print(f"agree: {CONNECTIONS} connections to a server that answers {PACED}/s; median of 5 turns (least to most)")
+    for name, rows in told.items():
+        rates, middles, tails = zip(*rows, strict=True)
+        print(f"  {name:14} {_spread(rates, 1, '/s')}  p50 {_spread(middles, 1000, ' ms')}", end="")
+        print(f"  p99 {_spread(tails, 1000, ' ms')}")
+
+
+def _spread(values: Sequence[float], scale: float, unit: str) -> str:
+    middle, low, high = (scale * value for value in (statistics.median(values), min(values), max(values)))
+    return f"{middle:.1f}{unit} ({low:.1f} to {high:.1f})"
+
+
+def wrk_says(url: str, start: Callable[[], None]) -> tuple[float, float, float]:
+    """Rate, p50 and p99 in seconds as wrk reports them."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS + 1:.0f}s", "--latency", url]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=start).stdout
+    rate_found = re.search(r"Requests/sec: +([\d.]+)", said)
+    assert rate_found, said
+    middle, tail = (re.search(rf" {percent}% +([\d.]+)(us|ms|s)", said) for percent in (50, 99))
+    assert middle, said
+    assert tail, said
+    units = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+    return float(rate_found[1]), float(middle[1]) * units[middle[2]], float(tail[1]) * units[tail[2]]
+
+
+def h2load_says(url: str, start: Callable[[], None]) -> tuple[float, float, float]:
+    """Rate, p50 and p99 in seconds from h2load's log of requests: its own summary has no percentiles."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = os.path.join(folder, "log")
+        command = ["h2load", "--h1", "-t1", f"-c{CONNECTIONS}", "-m1", "-D", f"{SECONDS + 1:.0f}", "--log-file", log]
+        said = subprocess.run([*command, url], capture_output=True, text=True, check=True, preexec_fn=start).stdout
+        with open(log, encoding="ascii") as lines:
+            times = sorted(float(line.split()[2]) * 1e-6 for line in lines if line.split()[1] == "200")
+    rate_found = re.search(r"([\d.]+) req/s", said)
+    assert rate_found, said
+    return float(rate_found[1]), times[len(times) // 2], times[len(times) * 99 // 100]
+
+
+def live(server: Server) -> None:
+    """What telling a watcher of a round costs the worker: CPU of one telling, over the quarter of a second between."""
+    del server
+    recorder, rng = (
+        Recorder(BenchPlan(("http://127.0.0.1/",), (Arm("a"),), Executor(requests=1)), _ignore),
+        random.Random(1),
+    )
+    recorder.sample.response.add_all([rng.lognormvariate(-6, 1) for _ in range(100_000)])
+    spent = {}
+    for is_live in (False, True):
+        turns = []
+        for _ in range(50):
+            begun = time.process_time()
+            json.dumps(progress(recorder, None, "measure", is_live))
+            turns.append(time.process_time() - begun)
+        spent[is_live] = statistics.median(turns)
+    print(
+        f"live: {1e3 * spent[True]:.2f} ms CPU a telling with percentiles and histogram, {1e3 * spent[False]:.2f}",
+        end="",
+    )
+    print(f" without: {spent[True] / PROGRESS_S:.2%} and {spent[False] / PROGRESS_S:.2%} of a core; goal 1 %")
+
+
+def _ignore(response: object, times: int) -> None:
+    """Nobody looks closely."""
 
 
 def open_loop(server: Server) -> None:
@@ -126,7 +209,9 @@ def real(server: Server) -> None:
 
 PARTS: Final[dict[str, Callable[[Server], None]]] = {
     "rate": rate,
+    "agree": agree,
     "open": open_loop,
+    "live": live,
     "memory": memory,
     "aa": resampled,
     "aa-real": real,

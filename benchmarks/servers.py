@@ -41,7 +41,7 @@ http {{
   keepalive_timeout 1h; keepalive_requests 1000000000; client_body_buffer_size 64k; client_max_body_size 1m;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-  limit_req_zone $server_name zone=paced:1m rate={paced}r/s;
+  limit_req_zone $uri zone=paced:1m rate={paced}r/s;
   server {{
     listen 127.0.0.1:{plain} backlog=8192;
     listen 127.0.0.1:{tls} ssl backlog=8192;

@@ -21,6 +21,7 @@ _EMPTY: Final = bytes(4 * _SUB)
 _SHORTEST: Final = ldexp(1, _LOW)
 _LONGEST: Final = ldexp(1, _HIGH)
 _FIRST: Final = -_LOW - 1  # what makes a number of an octave of an exponent
+_COARSE: Final = 64  # buckets that are added up in one go where a drawing needs no finer ones
 _DOUBLE: Final = 2 * _SUB
 
 TAIL: Final = 10
@@ -100,11 +101,19 @@ class Histogram:
         wanted = sorted(range(len(qs)), key=lambda place: qs[place])
         found: list[float | None] = [None] * len(qs)
         seen, at = 0, 0
-        for index, count in self._filled():
-            seen += count
-            while at < len(wanted) and seen >= max(1.0, self.count * qs[wanted[at]] / 100 - 1e-9):
-                found[wanted[at]] = min(_edge(index), self.max)
-                at += 1
+        ranks = [max(1.0, self.count * qs[place] / 100 - 1e-9) for place in wanted]
+        for octave, counts in enumerate(self._octaves):
+            if counts is None:
+                continue
+            inside = sum(counts)  # an octave without a rank is passed over as a whole: a live view asks while it runs
+            if at == len(ranks) or seen + inside < ranks[at]:
+                seen += inside
+                continue
+            for sub, count in enumerate(counts):
+                seen += count
+                while at < len(ranks) and seen >= ranks[at]:
+                    found[wanted[at]] = min(_edge(octave * _SUB + sub), self.max)
+                    at += 1
         return found
 
     def reliable_percentiles(self, qs: Sequence[float]) -> list[float | None]:
@@ -116,14 +125,15 @@ class Histogram:
 
     def coarse(self, limit: int) -> list[tuple[float, int]]:
         """Give at most `limit` buckets for drawing: (upper edge in seconds, samples), ascending, none of them empty."""
-        step = 1
-        while True:
-            rows: dict[int, int] = {}
-            for index, count in self._filled():
-                rows[index // step] = rows.get(index // step, 0) + count
-            if len(rows) <= limit:
-                return [(min(_edge(row * step + step - 1), self.max), count) for row, count in rows.items()]
-            step *= 2
+        step, rows = _COARSE, self._sums(_COARSE)
+        if len(rows) <= limit:
+            step, rows = 1, dict(self._filled())
+        while len(rows) > limit:  # from the rows before, fewer each time: a live view asks for this while it measures
+            halved: dict[int, int] = {}
+            for row, count in rows.items():
+                halved[row // 2] = halved.get(row // 2, 0) + count
+            step, rows = 2 * step, halved
+        return [(min(_edge(row * step + step - 1), self.max), count) for row, count in rows.items()]
 
     def middles(self) -> Iterator[tuple[float, int]]:
         """Give all buckets that are not empty: (its middle in seconds, samples), ascending."""
@@ -150,13 +160,21 @@ class Histogram:
             counts = self._octaves[octave] = array("I", _EMPTY)
         counts[sub] += count
 
+    def _sums(self, step: int) -> dict[int, int]:
+        """Rows of `step` buckets that are not empty: number of the row, samples."""
+        rows = {}
+        for octave, counts in enumerate(self._octaves):
+            if counts is not None:
+                for start in range(0, _SUB, step):
+                    if count := sum(counts[start : start + step]):
+                        rows[(octave * _SUB + start) // step] = count
+        return rows
+
     def _filled(self) -> Iterator[tuple[int, int]]:
         for octave, counts in enumerate(self._octaves):
             if counts is not None:
                 base = octave * _SUB
-                for sub, count in enumerate(counts):
-                    if count:
-                        yield base + sub, count
+                yield from [(base + sub, count) for sub, count in enumerate(counts) if count]
 
 
 def _edge(index: int) -> float:

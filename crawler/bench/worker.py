@@ -102,27 +102,32 @@ class Worker:
     def _report(self) -> None:
         """Runs in a thread of its own, so that it reports also while a blocking client blocks."""
         while not self._done.wait(PROGRESS_S):
-            recorder, lag = self._watch.recorder, self._watch.lag
-            sample = recorder.sample
-            message: dict[str, Any] = {
-                "event": "progress",
-                "phase": self._watch.phase,
-                "elapsed": time.perf_counter() - recorder.begun,
-                "requests": sample.requests,
-                "errors": sample.failed,
-                "dropped": sample.dropped,
-                "loop_lag": None if lag is None else lag.worst,
-            }
-            if lag is not None:
-                lag.worst = 0.0
-            if self._is_live and sample.response.count:
-                p50, p99 = sample.response.percentiles((50, 99))
-                buckets = sample.response.coarse(LIVE_BUCKETS)
-                message |= {"p50": p50, "p99": p99, "max": sample.response.max, "buckets": buckets}
+            message = progress(self._watch.recorder, self._watch.lag, self._watch.phase, self._is_live)
             try:
                 self._emit(message)
             except OSError:  # nobody listens any more: the parent was killed, so put no more load on the server
                 os._exit(1)
+
+
+def progress(recorder: Recorder, lag: Lag | None, phase: str, is_live: bool) -> dict[str, Any]:
+    """Say how a phase of a round goes; to somebody who watches with response times."""
+    sample = recorder.sample
+    message: dict[str, Any] = {
+        "event": "progress",
+        "phase": phase,
+        "elapsed": time.perf_counter() - recorder.begun,
+        "requests": sample.requests,
+        "errors": sample.failed,
+        "dropped": sample.dropped,
+        "loop_lag": None if lag is None else lag.worst,
+    }
+    if lag is not None:
+        lag.worst = 0.0
+    if is_live and sample.response.count:
+        p50, p99 = sample.response.percentiles((50, 99))
+        buckets = sample.response.coarse(LIVE_BUCKETS)
+        message |= {"p50": p50, "p99": p99, "max": sample.response.max, "buckets": buckets}
+    return message
 
 
 def _run_async(round_: Round) -> None:
