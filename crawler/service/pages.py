@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from base64 import b64encode
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
+import orjson
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from crawler.fanout.summary import REPORT_FILE
 from crawler.service.api import SHOWN_STARTS, Api, read_tail
 from crawler.service.guard import COOKIE, LOGIN, LOGOUT, right_of, session_value
 from crawler.service.problems import Problem, answer, problem_of
@@ -25,13 +29,30 @@ from crawler.service.reading import job_name, number, run_id
 from crawler.service.results import BadCursor, chosen, read_page
 from crawler.service.routes import Endpoint
 from crawler.service.service import Service
-from crawler.service.states import ACTIVE, RAN
+from crawler.service.states import ENDED, RAN, State
+from crawler.service.store import RunRow
 
 _FOLDER: Final = Path(__file__).parent
-_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".txt": "text/plain"}
 HISTORY: Final = 30
 RECORDS: Final = 50
 _LOGIN_BODY: Final = 4096
+OVER: Final = tuple(ENDED)
+_REPORT_HEADERS: Final = {
+    # The report brings its own style sheet and no script; and only our own page may show it in a frame.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; "
+    "frame-ancestors 'self'",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+LOGIN_STYLE: Final = (
+    "body{max-width:22rem;margin:15vh auto;padding:1rem;font:16px/1.5 system-ui,sans-serif}"
+    "input,button{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.5rem .75rem;margin:.25rem 0}"
+)
+"""The only style that stands in a page, let in by its hash: no file of ours can be had without the token."""
+_LOGIN_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; form-action 'self'; base-uri 'none'; "
+    f"frame-ancestors 'none'; style-src 'sha256-{b64encode(hashlib.sha256(LOGIN_STYLE.encode()).digest()).decode()}'"
+}
 
 
 def _environment() -> jinja2.Environment:
@@ -98,6 +119,7 @@ class Pages:
             ("GET", "/", self.home),
             ("GET", "/jobs/{name}", self.job),
             ("GET", "/runs/{run_id}", self.run),
+            ("GET", "/runs/{run_id}/report", self.report),
             ("GET", "/docs", self.docs),
             ("GET", LOGIN, self.ask_token),
             ("POST", LOGIN, self.take_token),
@@ -135,18 +157,16 @@ class Pages:
         service, api = self._service, self._api
         jobs = [api.view_job(name) for name in sorted(service.catalog.entries)]
         live = [api.view_run(run) for run in service.store.active()]
-        past = [api.view_run(run) for run in service.store.runs(limit=HISTORY) if run.state not in ACTIVE]
-        return self._page("home.html", request, jobs=jobs, live=live, past=past, problem=service.catalog.problem)
+        past = [api.view_run(run) for run in service.store.runs(states=OVER, limit=HISTORY)]
+        problem = service.catalog.problem
+        return self._page("home.html", request, jobs=jobs, live=live, past=past, points=_points(past), problem=problem)
 
     async def job(self, request: Request) -> Response:
         """`/jobs/{name}`: one job, its next starts, its history."""
         name = job_name(str(request.path_params["name"]))
         job = self._api.view_job(name, SHOWN_STARTS)
         runs = [self._api.view_run(run) for run in self._service.store.runs(job=name, limit=HISTORY)]
-        spent = [run for run in reversed(runs) if run["state"] in RAN]
-        longest = max((run["seconds"] for run in spent), default=0) or 1
-        bars = [{"run": run, "height": max(2, round(100 * run["seconds"] / longest))} for run in spent]
-        return self._page("job.html", request, job=job, runs=runs, bars=bars)
+        return self._page("job.html", request, job=job, runs=runs, points=_points(runs))
 
     async def run(self, request: Request) -> Response:
         """`/runs/{run_id}`: one run, its figures, log and records."""
@@ -162,9 +182,21 @@ class Pages:
                 raise Problem(410, str(error)) from error
         log = await asyncio.to_thread(read_tail, self._service.settings.folder(row.job, row.id) / LOG_FILE)
         lines = log.decode("utf-8", "replace").splitlines()[-200:]
-        return self._page(
-            "run.html", request, run=self._api.view_run(row), page=page, query=query, cursor=cursor, log=lines
-        )
+        has_report = await asyncio.to_thread(self._report_of(row).is_file)
+        shown = self._api.view_run(row)
+        return self._page("run.html", request, run=shown, page=page, query=query, log=lines, has_report=has_report)
+
+    async def report(self, request: Request) -> Response:
+        """`/runs/{run_id}/report`: what the run says of itself, in a sandbox: it shows texts that servers sent."""
+        path = self._report_of(self._service.store.run(run_id(request)))
+        try:
+            text = await asyncio.to_thread(path.read_bytes)
+        except FileNotFoundError:
+            raise Problem(404, "the run has no report; it is written when a run ends") from None
+        return Response(text, headers=_REPORT_HEADERS, media_type="text/html")
+
+    def _report_of(self, run: RunRow) -> Path:
+        return self._service.settings.folder(run.job, run.id) / REPORT_FILE
 
     async def docs(self, request: Request) -> Response:
         """`/docs`: the API for people, from the same table."""
@@ -174,7 +206,12 @@ class Pages:
 
     async def ask_token(self, request: Request) -> Response:
         """Asks for the token, once."""
-        return self._page("login.html", request, 401, is_wrong=False)
+        return self._ask(request, is_wrong=False)
+
+    def _ask(self, request: Request, *, is_wrong: bool) -> Response:
+        response = self._page("login.html", request, 401, is_wrong=is_wrong, style=LOGIN_STYLE)
+        response.headers.update(_LOGIN_HEADERS)
+        return response
 
     async def take_token(self, request: Request) -> Response:
         """Takes it, and sets a cookie that no script and no other site can use."""
@@ -184,7 +221,7 @@ class Pages:
             self._service.store.note(
                 "nobody", "login refused", request.client.host if request.client else "", self._now()
             )
-            return self._page("login.html", request, 401, is_wrong=True)
+            return self._ask(request, is_wrong=True)
         response = RedirectResponse("/", 303)
         is_https = request.url.scheme == "https"
         response.set_cookie(COOKIE, session_value(given), httponly=True, samesite="strict", secure=is_https, path="/")
@@ -207,6 +244,19 @@ class Pages:
             raise Problem(404, "there is no such file")
         kind = _TYPES.get(Path(name).suffix, "application/octet-stream")
         return Response(content, headers={"Cache-Control": "private, max-age=31536000, immutable"}, media_type=kind)
+
+
+def _points(runs: Sequence[dict[str, Any]]) -> str:
+    """What the chart of durations draws, the oldest run first; empty if there is nothing to draw."""
+    spent = [run for run in reversed(runs) if run["state"] in RAN and run["started"]]
+    points = [{"started": run["started"], "seconds": run["seconds"], "end": _end(run)} for run in spent]
+    return orjson.dumps(points).decode() if points else ""
+
+
+def _end(run: dict[str, Any]) -> str:
+    if run["state"] == State.STOPPED:
+        return "stopped"
+    return "good" if run["state"] == State.FINISHED and run["exit_code"] == 0 else "bad"
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
