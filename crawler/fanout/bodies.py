@@ -13,6 +13,7 @@ from crawler.errors import ResponseTooLarge
 from crawler.fanout.bandwidth import Bandwidth
 from crawler.fanout.checks import Judge
 from crawler.fanout.files import BodyFiles, Claim, StreamedFile
+from crawler.fanout.names import wished_name
 from crawler.fanout.paths import Folder, url_path
 from crawler.fanout.plan import BodyPolicy
 from crawler.fanout.record import mask
@@ -22,6 +23,7 @@ from crawler.models.decoders import BodyDecoder, content_codings, decode_whole
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+    from crawler.fanout.frontier import Lease
     from crawler.models import Response
 
 
@@ -32,9 +34,21 @@ class BodyKeeper:
         policy: What to do with them.
         files: Where files go; needed for `keep="file"`.
         bandwidth: The cap on the bytes of the run.
+        has_remains: An earlier run may have left temporary files.
+
+    Attributes:
+        has_remains: A request that failed may have left something on the disk; see `forget`.
     """
 
-    def __init__(self, policy: BodyPolicy, files: BodyFiles | None = None, bandwidth: Bandwidth | None = None) -> None:
+    def __init__(
+        self,
+        policy: BodyPolicy,
+        files: BodyFiles | None = None,
+        bandwidth: Bandwidth | None = None,
+        *,
+        has_remains: bool = False,
+    ) -> None:
+        self.has_remains = has_remains and files is not None
         self._bandwidth = bandwidth if bandwidth is not None and bandwidth.is_capped else None
         self._policy = policy
         self._files = files
@@ -43,6 +57,11 @@ class BodyKeeper:
         """Let go of the folder of files."""
         if self._files is not None:
             self._files.close()
+
+    async def forget(self, lease: Lease, kind: str) -> None:
+        """Remove what a killed run left of a request that has failed for good, however it did."""
+        if self._files is not None:
+            await self._files.forget(wished_name(lease.item), lease.fp)
 
     async def keep(
         self, response: Response, result: Result, wished: str | None, owner: bytes, judge: Judge | None = None
@@ -139,8 +158,16 @@ def page_of(response: Response, body: bytes, policy: BodyPolicy) -> bytes | None
         return None
 
 
-def open_bodies(policy: BodyPolicy, claim: Claim, bandwidth: Bandwidth | None = None) -> BodyKeeper:
+def open_bodies(
+    policy: BodyPolicy, claim: Claim, bandwidth: Bandwidth | None = None, *, has_remains: bool = False
+) -> BodyKeeper:
     """Make a keeper, with its folder of files open if the policy wants files; `close` it.
+
+    Args:
+        policy: What to do with bodies.
+        claim: Reserves names of files.
+        bandwidth: The cap on the bytes of the run.
+        has_remains: An earlier run may have left temporary files.
 
     Raises:
         OSError: The folder cannot be created.
@@ -148,7 +175,8 @@ def open_bodies(policy: BodyPolicy, claim: Claim, bandwidth: Bandwidth | None = 
     if policy.keep != "file":
         return BodyKeeper(policy, bandwidth=bandwidth)
     assert policy.directory is not None
-    return BodyKeeper(policy, BodyFiles(Folder(policy.directory), claim, fsync=policy.fsync), bandwidth)
+    files = BodyFiles(Folder(policy.directory), claim, fsync=policy.fsync)
+    return BodyKeeper(policy, files, bandwidth, has_remains=has_remains)
 
 
 class _Reading:

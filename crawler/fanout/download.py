@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -25,6 +25,7 @@ from crawler.fanout.checksums import Sums
 from crawler.fanout.download_state import Download, Send, Workshop, part_name
 from crawler.fanout.download_transfer import Transfer
 from crawler.fanout.files import translated
+from crawler.fanout.kinds import family
 from crawler.fanout.names import PROVISIONAL_FOLDER
 from crawler.fanout.partfile import PartOnDisk, Parts, SyncError
 from crawler.fanout.resume import ChangedDuringResume, RangeMismatch
@@ -35,13 +36,23 @@ if TYPE_CHECKING:
     from crawler.fanout.result import Result
 
 
+_RESUMABLE_FAMILIES: Final = frozenset({"dns", "connect", "tls", "proxy", "protocol", "transfer"})
+_RESUMABLE: Final = frozenset({"rate_limited", "http_5xx", "host_suspended"})
+"""Failures that say nothing against the part there is."""
+
+
 class Downloads:
     """Downloads files as a policy says.
 
     Args:
         shop: Tools and rules.
         load_sums: Gives the list of checksums of the job; asked by `prepare`.
+
+    Attributes:
+        has_remains: A request that failed may have left something on the disk; see `forget`.
     """
+
+    has_remains: Final = True
 
     def __init__(self, shop: Workshop, load_sums: Callable[[], Awaitable[Sums]] | None = None) -> None:
         self._shop = shop
@@ -80,12 +91,13 @@ class Downloads:
                 with anyio.CancelScope(shield=True):
                     await download.leave()
 
-    async def forget(self, lease: Lease) -> None:
-        """Remove the part of a request that failed for good."""
+    async def forget(self, lease: Lease, kind: str) -> None:
+        """Remove the part of a request that failed for good; one that a later run can go on with stays."""
         shop = self._shop
+        is_good = kind in _RESUMABLE or family(kind) in _RESUMABLE_FAMILIES
         # What cannot be removed, or never had a name, is not worth another error.
         with contextlib.suppress(RequestError, OSError, ValueError):
-            await shop.threads.run(_remove_part, shop, await part_name(shop, lease))
+            await shop.threads.run(_remove_part, shop, await part_name(shop, lease), is_good)
 
     async def prepare(self) -> None:
         """Read the list of checksums; once, before the first download.
@@ -111,8 +123,13 @@ class Downloads:
         self._shop.files.close()
 
 
-def _remove_part(shop: Workshop, parts: Parts) -> None:
+def _remove_part(shop: Workshop, parts: Parts, is_good: bool) -> None:
+    """In a thread; of good parts those go that nothing says enough of to go on with."""
     try:
-        PartOnDisk(shop.files.folder, parts, create=False).discard()
+        part = PartOnDisk(shop.files.folder, parts, create=False)
     except FileNotFoundError:
         return
+    if is_good and part.read_note() is not None:
+        part.leave()
+    else:
+        part.discard()

@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime
 
 from crawler.fanout.checksums import Digests
-from crawler.fanout.download_state import Download, wished_name
-from crawler.fanout.names import fill_late
+from crawler.fanout.download_state import Download
+from crawler.fanout.names import fill_late, wished_name
 from crawler.fanout.partfile import PartOnDisk, Parts, read_into
 from crawler.fanout.paths import FileExists
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from crawler.fanout.download_existing import is_ours
-from crawler.fanout.download_state import Download, part_name, wished_name
+from crawler.fanout.download_state import Download, part_name
 from crawler.fanout.heads import coding_of, length_of
 from crawler.fanout.ids import fingerprint_text
+from crawler.fanout.names import wished_name
 from crawler.fanout.partfile import PartOnDisk, boot_name
 from crawler.fanout.resume import PartNote, advance, note_of, plan_resume
 from crawler.fanout.segments import unfinished

@@ -17,11 +17,10 @@ from crawler.fanout.checksums import Checksum, Digests, Sums
 from crawler.fanout.disk import DiskGuard, is_full
 from crawler.fanout.download_policy import DownloadPolicy
 from crawler.fanout.files import BodyFiles
-from crawler.fanout.names import PROVISIONAL_FOLDER
+from crawler.fanout.names import PROVISIONAL_FOLDER, wished_name
 from crawler.fanout.partfile import PartOnDisk, Parts, read_into
 from crawler.fanout.paths import url_path
 from crawler.fanout.plan import BodyPolicy, Item
-from crawler.fanout.record import mask
 from crawler.fanout.resume import PartNote
 from crawler.fanout.segments import Release
 from crawler.fanout.tarpack import TarPack
@@ -94,11 +93,6 @@ async def part_name(shop: Workshop, lease: Lease) -> Parts:
     if shop.is_provisional:
         return (PROVISIONAL_FOLDER, lease.fp.hex())
     return await shop.files.name(wished_name(lease.item), lease.fp)
-
-
-def wished_name(item: Item) -> str:
-    """Give the name an item asks for; without one, that of its URL."""
-    return url_path(mask(item.url)) if item.path is None else item.path
 
 
 class Download:

@@ -91,6 +91,18 @@ class BodyFiles:
                 return candidate, number
         raise PathError(f"{_MAX_SAME_NAME} files want the name {'/'.join(parts)!r}")
 
+    async def forget(self, wished: str, owner: bytes) -> None:
+        """Remove the temporary file that a killed run left of a body; that it fails is not worth another error."""
+        with contextlib.suppress(RequestError, OSError, ValueError):
+            await anyio.to_thread.run_sync(self._forget, await self.name(wished, owner))
+
+    def _forget(self, parts: tuple[str, ...]) -> None:
+        parent = self._folder.open_parent(parts, create=False)
+        try:
+            os.unlink(parts[-1] + PART_SUFFIX, dir_fd=parent)
+        finally:
+            os.close(parent)
+
     async def write_whole(self, parts: tuple[str, ...], data: bytes) -> None:
         """Write a body that is in memory: one visit to a thread does it all.
 

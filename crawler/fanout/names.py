@@ -10,10 +10,19 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from crawler.fanout.paths import url_path
+from crawler.fanout.plan import Item
+from crawler.fanout.record import mask
+
 LATE_NAMES: Final = frozenset({"sha256", "status", "date"})
 PROVISIONAL_FOLDER: Final = ".incoming"
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{(sha256|status|date)(?::([0-9]{1,3}))?\}")
+
+
+def wished_name(item: Item) -> str:
+    """Give the name an item asks for; without one, that of its URL."""
+    return url_path(mask(item.url)) if item.path is None else item.path
 
 
 def fill_late(text: str, values: Mapping[str, str]) -> str:

@@ -325,13 +325,13 @@ class Run:
                 attempts = extras.attempts(result, record)
                 found, rows = findings.found, findings.rows
                 finished = Finished(lease.id, result.outcome, record, found, rows, attempts, exchange)
-            if isinstance(bodies, Downloads) and result.error_kind is not None:
-                return forget_first(bodies, lease, finished)
+            if result.error_kind is not None and bodies.has_remains:
+                return forget_first(lease, result.error_kind, finished)
             return ledger.record(finished)
 
-        async def forget_first(downloads: Downloads, lease: Lease, finished: Finished) -> None:
-            """What a download that failed for good left on the disk goes before its record comes."""
-            await downloads.forget(lease)
+        async def forget_first(lease: Lease, kind: str, finished: Finished) -> None:
+            """What a request that failed for good left on the disk goes before its record comes."""
+            await bodies.forget(lease, kind)
             if (blocked := ledger.record(finished)) is not None:
                 await blocked
 
@@ -349,7 +349,7 @@ class Run:
         bandwidth = Bandwidth(plan.bandwidth, clock)
         try:
             if plan.download is None:
-                return open_bodies(plan.body, claim, bandwidth)
+                return open_bodies(plan.body, claim, bandwidth, has_remains=self.stats.submitted > 0)
             return open_downloads(
                 plan,
                 plan.download,

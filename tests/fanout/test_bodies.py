@@ -230,3 +230,19 @@ async def test_a_text_too_large_to_look_at_leaves_no_file(tmp_path: Path) -> Non
 def _refuse(body: bytes) -> None:
     assert body == 2 * PIECE
     raise CheckFailed("bad", kind="check_failed", check="c")
+
+
+@pytest.mark.anyio
+async def test_what_a_killed_run_left_goes_with_the_failure(tmp_path: Path) -> None:
+    """The temporary file of a request that was under way at a kill, and fails for good in the next run."""
+    body = BodyPolicy(keep="file", directory=tmp_path / "files")
+    plan = Plan("job", outputs=(Output(tmp_path / "out.jsonl"),), state_dir=tmp_path / "state", body=body)
+    await Run(plan, [Item(URL + "?0")], client=ScriptedClient()).execute()  # there is a state from now on
+    left = tmp_path / "files" / "h.example" / "dir" / "file.bin.part"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"half")
+
+    outcome = await Run(plan, [Item(URL)], client=ScriptedClient(lambda url, number: 404)).execute()
+
+    assert outcome.exit_code == 1
+    assert not left.exists()

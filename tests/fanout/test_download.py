@@ -16,6 +16,8 @@ import anyio
 import pytest
 
 from crawler.fanout import BodyPolicy, Item, Plan, RetryPolicy, Run
+from crawler.fanout.reopen import reopen
+from crawler.fanout.run import STATE_FILE
 from crawler.testbed.raw import RawConnection, RawServer
 from tests.peers.downloads import DATA, ETAG, ONCE, SHA256, download, files, head, plan_of
 
@@ -408,3 +410,45 @@ async def test_a_list_of_checksums(tmp_path: Path) -> None:
         with pytest.raises(Exception, match=r"SUMS cannot be used: the server answered 404") as raised:
             await download(plan, Item(server.url + "/a.bin"))
     assert getattr(raised.value, "exit_code", None) == 2
+
+
+MORE = [
+    head("206 Partial", len(DATA) - 1_400_000, f"Content-Range: bytes 1400000-{len(DATA) - 1}/{len(DATA)}", ETAG),
+    DATA[1_400_000:1_500_000],
+]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [(1_400_000, MORE, "body_incomplete"), (1_500_000, answer("503 Busy", b""), "http_5xx")],
+)
+async def test_a_part_stays_for_a_later_run(tmp_path: Path, first: int, second: Any, kind: str) -> None:
+    """What fails for good as the connection broke, or the server was busy, is gone on with when it is tried again."""
+    plan = plan_of(tmp_path, retry=RetryPolicy(attempts=2, base=0.001, budget=None))
+    with RawServer(broken_after(first, ETAG), second, ranged) as server:
+        item = Item(server.url + "/a.bin", path="a.bin")
+        outcome, (record,) = await download(plan, item)
+        assert (outcome.exit_code, record["error"]["kind"]) == (1, kind)
+        assert set(files(tmp_path)) == {"a.bin.part", "a.bin.part.json"}
+        assert reopen(plan, state_file=tmp_path / "state" / STATE_FILE) == 1
+        outcome, (record,) = await download(plan, item)
+        assert b"bytes=1500000-" in server.received[2]
+
+    assert (record["outcome"], record["resumed_from"], record["sha256"]) == ("ok", 1_500_000, SHA256)
+    assert files(tmp_path) == {"a.bin": len(DATA)}
+
+
+async def test_a_part_that_is_of_no_use_goes(tmp_path: Path) -> None:
+    """Without a validator nobody could go on with it."""
+    with RawServer(broken_after(1_500_000)) as server:
+        plan = plan_of(tmp_path, retry=RetryPolicy(attempts=1))
+        (tmp_path / "files").mkdir()
+        (tmp_path / "files" / "b.bin.part").write_bytes(b"left by a kill")
+        _, records = await download(
+            plan,
+            Item(server.url + "/a.bin", path="a.bin", key="1"),
+            Item("http://127.0.0.1:1/b.bin", path="b.bin", key="2"),
+        )
+
+    assert [record["error"]["kind"] for record in records] == ["body_incomplete", "connect_refused"]
+    assert files(tmp_path) == {}
