@@ -4,6 +4,7 @@ main.py ─▶ boundary.py  failures become one message and an exit code (exits.
    ├─▶ run.py, retry.py ─▶ signals.py (Ctrl-C), progress.py (while it runs), summary.py (at the end)
    ├─▶ bench.py ─▶ bench_execution.py ─▶ bench_live.py (while it runs), bench_table.py (at the end); compare.py
    ├─▶ validate.py, config.py, schema.py, status.py
+   ├─▶ extract.py, shell.py ─▶ page.py (the page), trial.py (the rule)
    └─▶ request.py, serve.py, testbed.py
 """
 
@@ -17,11 +18,13 @@ from crawler.cli.bench import bench
 from crawler.cli.boundary import Boundary
 from crawler.cli.compare import compare
 from crawler.cli.export import export
+from crawler.cli.extract import extract
 from crawler.cli.request import RequestCommand, request
 from crawler.cli.retry import retry
 from crawler.cli.run import run
 from crawler.cli.schema import schema
 from crawler.cli.serve import serve
+from crawler.cli.shell import shell
 from crawler.cli.status import status
 from crawler.cli.testbed import serve_testbed
 from crawler.cli.validate import config, validate
@@ -42,6 +45,8 @@ app.command()(config)
 app.command()(schema)
 app.command()(status)
 app.command()(export)
+app.command()(extract)
+app.command()(shell)
 app.command()(bench)
 app.command()(compare)
 app.command()(serve)

@@ -36,7 +36,7 @@ def retry(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; only errors.")] = False,
 ) -> None:
-    """Put what failed in earlier runs back on the list, and run the job.
+    """Try again what failed in earlier runs.
 
     Each URL keeps one record: the old one of a failure goes, the new one comes. Without --kind and --status all that
     failed is tried again, and what was skipped because its host was given up. Exit codes are those of `crawler run`.
@@ -45,7 +45,7 @@ def retry(
 
     memo = _memo(runs, overrides or [], out)
     job = read_source(memo.sources, overrides or (), anonymous=True)  # whoever ran it before said so
-    if job.kind != "fetch":
+    if job.kind == "bench":
         raise CommandError("a benchmark has nothing to try again; run it anew")
     for warning in job.warnings:
         complain(f"warning: {one_line(str(warning), 500)}")
