@@ -33,8 +33,13 @@ from crawler.bench.verdict import findings, seed_of, speedups
 BUCKETS = 256
 """Points of a curve in the file: enough for any drawing."""
 
-MIN_TICKS = 100
-"""Timers that must have been set (a second of measuring) before their lateness condemns an arm."""
+MIN_TICKS = 500
+"""Timers that must have been set (five seconds of measuring) before their lateness condemns an arm: with fewer the 99th
+percentile is one bad moment of the machine."""
+
+MIN_GROWTH = 1000
+"""Requests of a round from which on the memory it took is told per 1,000: what a client takes for its first requests does
+not grow with their number, and multiplied it would frighten."""
 
 
 class Assembly:
@@ -192,7 +197,8 @@ def _interval(rates: Sequence[float], plan: BenchPlan, arm: Arm) -> Interval:
 
 def _growth(rounds: Sequence[RoundResult]) -> float | None:
     """Memory that 1,000 requests took: what a round had at most above what it began with, over its requests."""
-    grown = [1000 * max(0, row.rss_max - row.rss_start) / row.requests for row in rounds if row.requests]
+    long = [row for row in rounds if row.requests >= MIN_GROWTH]
+    grown = [1000 * max(0, row.rss_max - row.rss_start) / row.requests for row in long]
     return median(grown) if grown else None
 
 

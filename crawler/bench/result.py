@@ -243,7 +243,8 @@ class ArmResult:
         phases: Phase → distribution, for clients that tell them (`crawler`); a phase that never took time is absent.
         cpu_per_request: CPU seconds of the client. cpu: CPU seconds per second.
         cpu_per_1000: CPU seconds of the client per 1,000 requests.
-        rss_per_1000: Peak resident bytes above `rss_start` per 1,000 requests of a round: the median of the rounds.
+        rss_per_1000: Peak resident bytes above `rss_start` per 1,000 requests of a round: the median of the rounds;
+            `None` if none had as many.
         rss_max: Peak resident bytes of any round.
         rss_start: Before the client was loaded: what the measuring itself takes.
         loop_lag_p99: Lateness of the client's timers over all rounds, seconds; `None` for `sync`.

@@ -104,3 +104,18 @@ def test_the_curve_rises_to_one() -> None:
     """Its last point is the longest sample."""
     curve = result_of().arm("slow").response_time.cdf()
     assert curve[-1] == pytest.approx((0.02, 1.0))
+
+
+def test_costs_per_thousand_requests() -> None:
+    """CPU over all rounds; memory above the start only where a round had as many requests."""
+    arms = (Arm("short"), Arm("long"))
+    plan = BenchPlan(("http://127.0.0.1/",), arms, Executor(requests=100), rounds=3)
+    assembly = Assembly(plan)
+    for number in range(3):
+        for arm, requests in zip(arms, (999, 2000), strict=True):
+            sample = sample_of(requests, 2.0, 0.02, rss=9_000_000 + number)
+            sample.rss_start = 1_000_000
+            assembly.add(arm, number, sample)
+    short, long = assembly.result(describe(), "2026-11-21T06:00:00Z", "2026-11-21T06:00:09Z").arms
+    assert (long.cpu_per_1000, long.rss_per_1000) == (pytest.approx(0.2), pytest.approx(4_000_000.5))
+    assert (short.cpu_per_1000, short.rss_per_1000) == (pytest.approx(0.4 / 0.999), None)
