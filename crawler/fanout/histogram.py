@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import frexp, ldexp
 
@@ -42,13 +42,21 @@ class Histogram:
         self.total += seconds
         if seconds > self.max:
             self.max = seconds
-        fraction, exponent = frexp(seconds)  # fraction in [0.5, 1)
-        if exponent <= _LOW:
+        fraction, exponent = frexp(seconds)  # fraction in [0.5, 1), or both are 0
+        if exponent <= _LOW or not fraction:
             self._counts[0] += 1
         elif exponent > _HIGH:
             self._counts[-1] += 1
         else:
             self._counts[(exponent - _LOW - 1) * _SUB + int(fraction * (2 * _SUB)) - _SUB] += 1
+
+    def absorb(self, counts: Iterable[tuple[int, int]], total: float, longest: float) -> None:
+        """Take samples that were counted elsewhere: how many fell into each `slot`, their sum, the longest."""
+        for index, n in counts:
+            self._counts[index] += n
+            self.count += n
+        self.total += total
+        self.max = max(self.max, longest)
 
     def percentile(self, q: float) -> float | None:
         """Give the duration in seconds that `q` percent of the samples do not exceed; `None` without samples."""
@@ -64,7 +72,7 @@ class Histogram:
     def cumulative(self, bounds: Sequence[float]) -> list[int]:
         """Count the samples that do not exceed each bound, in ascending order of bounds; off by 0.4 % of a bound."""
         running = [0, *accumulate(self._counts)]
-        return [running[_slot(bound) + 1 if bound > 0 else 0] for bound in bounds]
+        return [running[slot(bound) + 1 if bound > 0 else 0] for bound in bounds]
 
     def _at(self, running: list[int], q: float) -> float:
         index = bisect_left(running, max(1, -(-self.count * q // 100)))
@@ -73,10 +81,10 @@ class Histogram:
         return min(upper, self.max)
 
 
-def _slot(seconds: float) -> int:
-    """The bucket in which a duration above 0 is counted."""
+def slot(seconds: float) -> int:
+    """Give the number of the bucket in which a duration is counted."""
     fraction, exponent = frexp(seconds)
-    if exponent <= _LOW:
+    if exponent <= _LOW or not fraction:
         return 0
     if exponent > _HIGH:
         return _SIZE - 1

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from itertools import islice
-from typing import Final, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
@@ -29,7 +29,9 @@ from crawler.fanout.plan import Item
 from crawler.fanout.result import Result
 from crawler.fanout.sources import close_iterator
 from crawler.fanout.stats import Stats
-from crawler.fanout.turns import Host, Turns
+
+if TYPE_CHECKING:
+    from crawler.fanout.books import Hungry, Queues
 
 ADD_BATCH: Final = 500
 COMMIT_BATCH: Final = 500
@@ -76,7 +78,7 @@ class Ledger:
         stats: Stats,
         clock: Callable[[], float],
         concurrency: int,
-        turns: Turns,
+        turns: Queues[Any],
         by: str = "origin",
         may_grow: bool = False,
         judge: Judge | None = None,
@@ -110,6 +112,10 @@ class Ledger:
     async def call(self, function: Callable[[*_Args], _T], *args: *_Args) -> _T:
         """Run a blocking function of the frontier in a thread; never two at once, never abandoned half way."""
         return await anyio.to_thread.run_sync(function, *args, limiter=self._one_at_a_time)
+
+    async def claim(self, name: str, owner: bytes) -> bool:
+        """Reserve a file name for a request; whether it is that request's now."""
+        return await self.call(self._frontier.claim, name, owner)
 
     # -- the source of the engine -------------------------------------------------------------------------------------
 
@@ -200,7 +206,7 @@ class Ledger:
             turns.note_more(lease.host, now)
         self._read_on.set()
 
-    async def _feed_host(self, host: Host, wake: Callable[[], None]) -> None:
+    async def _feed_host(self, host: Hungry, wake: Callable[[], None]) -> None:
         """Lease what was parked of a host that has room for more."""
         numbers = self._parking.recall(host.key, self._turns.appetite(host))
         leases = await self.call(self._frontier.lease_these, numbers) if numbers else []

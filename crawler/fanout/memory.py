@@ -17,14 +17,18 @@ _CGROUP: Final = Path("/sys/fs/cgroup")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
-def memory_share() -> float | None:
-    """Give the share of the memory limit that is used; `None` where the system does not tell."""
+def memory_share(others: int = 0) -> float | None:
+    """Give the share of the memory limit that is used; `None` where the system does not tell.
+
+    Args:
+        others: Bytes that other processes of the run use; the control group, where there is one, has them in it.
+    """
     group = _group()
     if group is not None and (limit := _number(group / "memory.max")) is not None:
         used = _number(group / "memory.current")
         return None if used is None else max(0, used - _cached(group)) / limit
-    resident, total = _resident(), _total()
-    return None if resident is None or not total else resident / total
+    used, total = resident(), _total()
+    return None if used is None or not total else (used + others) / total
 
 
 class MemoryWatch:
@@ -90,7 +94,8 @@ def _cached(group: Path) -> int:
     return next((int(row.split()[1]) for row in rows if row.startswith("inactive_file ")), 0)
 
 
-def _resident() -> int | None:
+def resident() -> int | None:
+    """Give the bytes of memory that this process holds; `None` where the system does not tell."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE
     except OSError:

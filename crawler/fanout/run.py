@@ -26,6 +26,7 @@ from crawler.fanout.admission import Preparation, judge_with
 from crawler.fanout.attempt_log import Observer
 from crawler.fanout.bandwidth import Bandwidth
 from crawler.fanout.bodies import BodyKeeper, open_bodies
+from crawler.fanout.books import Books, Workforce
 from crawler.fanout.clock import loop_clock
 from crawler.fanout.cookie_file import COOKIE_FILE, load_cookies, save_cookies
 from crawler.fanout.database import DatabaseFrontier
@@ -118,7 +119,7 @@ class Run:
         self.stats.throttled = self._turns.throttled
         self._reason: StopReason | None = None
         self._disk_error: OutputError | None = None
-        self._engine: Engine | None = None
+        self._engine: Workforce | None = None
         self._stopped: anyio.Event | None = None
         self._is_aborted = False
 
@@ -143,7 +144,7 @@ class Run:
         with self._open_frontier() as (frontier, sinks):
             self._note_earlier(frontier)
             self._turns.restore(frontier.hosts(), clock())
-            await self._work(frontier, clock)
+            await self._work(self._ledger(frontier, clock), clock)
             await self._finish_outputs(sinks)
             return await self._summarise(started_at, clock(), sinks)
 
@@ -173,10 +174,9 @@ class Run:
 
     # -- the work -----------------------------------------------------------------------------------------------------
 
-    async def _work(self, frontier: Frontier, clock: Callable[[], float]) -> None:
-        """Run the engine and the two helpers beside it; afterwards commit what is left."""
+    def _ledger(self, frontier: Frontier, clock: Callable[[], float]) -> Ledger:
         plan = self.plan
-        ledger = Ledger(
+        return Ledger(
             frontier,
             self._items,
             input_id=plan.input_id,
@@ -188,16 +188,13 @@ class Run:
             may_grow=self._processor is not None,
             judge=self._judge,
         )
+
+    async def _work(self, ledger: Books, clock: Callable[[], float]) -> None:
+        """Run the engine and the two helpers beside it; afterwards commit what is left."""
+        plan = self.plan
         async with AsyncExitStack() as stack:
-            client = self._client
-            if client is None:
-                client = await stack.enter_async_context(_client_of(plan))
-                if plan.client.keeps_cookies and plan.state_dir is not None:
-                    stack.enter_context(_kept_cookies(client.cookies.jar, plan.state_dir / COOKIE_FILE))
-            bodies = stack.enter_context(
-                closing(self._open_bodies(lambda name, owner: ledger.call(frontier.claim, name, owner), client, clock))
-            )
-            self._engine = self._make_engine(ledger, bodies, client, clock)
+            downloads = await self._hire(stack, ledger, clock)
+            assert self._engine is not None
             if self.is_stopping:  # asked before there was an engine to ask
                 self._engine.stop()
             failure: Exception | None = None
@@ -208,8 +205,8 @@ class Run:
                 if plan.stop.after is not None:
                     helpers.start_soon(self._stop_after, plan.stop.after)
                 try:
-                    if isinstance(bodies, Downloads):
-                        await bodies.prepare()
+                    if downloads is not None:
+                        await downloads.prepare()
                     await self._engine.run()
                 except Exception as error:
                     failure = error  # raised below, where no task group wraps it
@@ -219,8 +216,20 @@ class Run:
             if failure is not None:
                 raise failure
 
+    async def _hire(self, stack: AsyncExitStack, ledger: Books, clock: Callable[[], float]) -> Downloads | None:
+        """Make the engine and what it works with; gives what has to be prepared before it runs."""
+        plan = self.plan
+        client = self._client
+        if client is None:
+            client = await stack.enter_async_context(_client_of(plan))
+            if plan.client.keeps_cookies and plan.state_dir is not None:
+                stack.enter_context(_kept_cookies(client.cookies.jar, plan.state_dir / COOKIE_FILE))
+        bodies = stack.enter_context(closing(self._open_bodies(ledger.claim, client, clock)))
+        self._engine = self._make_engine(ledger, bodies, client, clock)
+        return bodies if isinstance(bodies, Downloads) else None
+
     def _make_engine(
-        self, ledger: Ledger, bodies: BodyKeeper | Downloads, client: HTTPClient, clock: Callable[[], float]
+        self, ledger: Books, bodies: BodyKeeper | Downloads, client: HTTPClient, clock: Callable[[], float]
     ) -> Engine:
         plan, stats, turns, rules = self.plan, self.stats, self._turns, self._rules
         processor, gate, observers = self._processor, self._gate, self.observers
@@ -367,7 +376,7 @@ class Run:
     def _take_slot(self, result: Result, clock: Callable[[], float]) -> Callable[[], None] | None:
         """Take one more slot and turn of a request's host, for another segment of it; `None` if there is none now."""
         engine, turns, host = self._engine, self._turns, result.host
-        assert engine is not None
+        assert isinstance(engine, Engine)
         if not engine.borrow():
             return None
         if not turns.start_another(host, clock()):
@@ -380,7 +389,7 @@ class Run:
 
         return release
 
-    async def _keep_committing(self, ledger: Ledger) -> None:
+    async def _keep_committing(self, ledger: Books) -> None:
         try:
             await ledger.keep_committing()
         except OutputError as error:
@@ -389,7 +398,7 @@ class Run:
             assert self._engine is not None
             self._engine.fail(error)
 
-    async def _commit(self, ledger: Ledger) -> None:
+    async def _commit(self, ledger: Books) -> None:
         """Commit the last records, also while being cancelled."""
         try:
             with anyio.CancelScope(shield=True):
@@ -415,7 +424,7 @@ class Run:
             await anyio.sleep(self.plan.grace)
         self._engine.cancel()
 
-    async def _watch(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+    async def _watch(self, ledger: Books, clock: Callable[[], float]) -> None:
         """Look now and then at what holds the run back, and at the memory it uses."""
         assert self._engine is not None
         limit = self.plan.stop.memory
@@ -424,21 +433,27 @@ class Run:
         while True:
             await anyio.sleep(LOOK_EVERY_S)
             now, spent = clock(), time.thread_time()
-            look = Look(
-                cpu=(spent - cpu) / (now - at),
-                in_flight=self.stats.in_flight,
-                slots=self.plan.concurrency,
-                held=self._turns.waiting,
-                put_off=self._engine.waiting,
-                is_behind=ledger.is_behind,
-                is_starved=ledger.is_starved,
-            )
-            self.stats.pressure.note(look, now - at - LOOK_EVERY_S)
-            if memory is not None and memory.note(memory_share(), now):
+            self.stats.pressure.note(self._look(ledger, (spent - cpu) / (now - at)), now - at - LOOK_EVERY_S)
+            if memory is not None and memory.note(self._memory_share(), now):
                 self._rules.run_out_of_memory()
                 self.stop("requested")
             self._engine.pause(memory is not None and memory.is_holding_back)
             at, cpu = now, spent
+
+    def _look(self, ledger: Books, cpu: float) -> Look:
+        assert self._engine is not None
+        return Look(
+            cpu=cpu,
+            in_flight=self.stats.in_flight,
+            slots=self.plan.concurrency,
+            held=self._turns.waiting,
+            put_off=self._engine.waiting,
+            is_behind=ledger.is_behind,
+            is_starved=ledger.is_starved,
+        )
+
+    def _memory_share(self) -> float | None:
+        return memory_share()
 
     async def _stop_after(self, seconds: float) -> None:
         await anyio.sleep(seconds)
@@ -500,7 +515,7 @@ class Run:
 
     async def _summarise(self, started_at: datetime, now: float, sinks: Sequence[Sink]) -> Outcome:
         state, exit_code = self._verdict()
-        self.stats.suspended = dict(self._turns.suspended)
+        self.stats.suspended = self._suspended()
         outputs = await anyio.to_thread.run_sync(
             lambda: [sink.describe(with_digest=state == "finished") for sink in sinks]
         )
@@ -518,6 +533,10 @@ class Run:
                 message = message or str(output_error(str(path), error))
                 state, exit_code = ("stopped", 4) if state == "finished" else (state, exit_code)
         return Outcome(state, exit_code, summary, message)
+
+    def _suspended(self) -> dict[str, float]:
+        """For how long each host wanted no requests, by its key."""
+        return dict(self._turns.suspended)
 
     def _summary_path(self) -> Path | None:
         """Beside the first output that is a file, else with the state."""

@@ -79,12 +79,12 @@ class Rate:
         self._current = 0
         self._seconds: deque[int] = deque(maxlen=_RATE_WINDOW)
 
-    def add(self, now: float) -> None:
-        """Count one event at monotonic time `now`."""
+    def add(self, now: float, n: int = 1) -> None:
+        """Count events at monotonic time `now`."""
         if int(now - self.started) != self._second:
             self._roll(int(now - self.started))
-        self.count += 1
-        self._current += 1
+        self.count += n
+        self._current += n
 
     def _roll(self, second: int) -> None:
         """Close the current second; quiet ones in between are zeros, of which only the window's worth matters."""

@@ -28,6 +28,10 @@ class StopRules:
         limit = self._limits.requests
         return limit is not None and self._begun >= limit and self._note("requests", limit)
 
+    def reach_requests(self) -> None:
+        """Note that as many requests began as may, where somebody else counts them."""
+        self._note("requests", self._limits.requests)
+
     def receive(self, total: int) -> bool:
         """Note how many bytes of bodies came in all; whether that is enough."""
         limit = self._limits.bytes

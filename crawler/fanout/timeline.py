@@ -24,12 +24,12 @@ class Timeline:
         self._failed: list[int] = []
         self._bytes: list[int] = []
 
-    def add(self, now: float, *, failed: bool, size: int) -> None:
-        """Count one finished request at monotonic time `now`, with `size` bytes of body on the wire."""
+    def add(self, now: float, *, failed: int, size: int, finished: int = 1) -> None:
+        """Count finished requests at monotonic time `now`, with `size` bytes of body on the wire."""
         index = int((now - self.started) / self.step)
         if index >= len(self._finished):
             index = self._grow(index)
-        self._finished[index] += 1
+        self._finished[index] += finished
         self._failed[index] += failed
         self._bytes[index] += size
 

@@ -147,6 +147,11 @@ class Turns:
         self.on_hungry: Callable[[], None] = _nothing
         self.suspended: dict[str, float] = {}
         self.changed: set[str] = set()
+        self._settled: float | None = None
+
+    def settle(self, now: float) -> None:
+        """Take hosts over from somebody who asked them until now: none is asked before one interval of it is over."""
+        self._settled = now
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
@@ -161,6 +166,8 @@ class Turns:
                 limits, self._retry, self._politeness.circuit, self._concurrency, self._politeness.throttle
             )
             host = self._hosts[key] = Host(key, clock, () if rule is None else rule.windows)
+            if self._settled is not None and limits.rate is not None:
+                clock.spaced_until = self._settled + (1 + limits.jitter) / limits.rate
         return host
 
     def room(self, key: str, rank: int = 0) -> int | None:

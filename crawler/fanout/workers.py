@@ -65,6 +65,7 @@ class Engine:
         clock: Monotonic seconds; the clock of the event loop.
 
     Attributes:
+        attempt: As given; may be wrapped before `run`.
         waiting: Results that wait for their next try.
     """
 
@@ -82,7 +83,7 @@ class Engine:
             raise ValueError(f"concurrency must be at least 1, not {concurrency}")
         self._source = source
         self._polite = source if isinstance(source, PoliteSource) else None
-        self._attempt = attempt
+        self.attempt = attempt
         self._again = again
         self._deliver = deliver
         self._concurrency = concurrency
@@ -206,7 +207,7 @@ class Engine:
         """One attempt and what follows from it."""
         self._busy += 1
         try:
-            if await self._attempt(result):
+            if await self.attempt(result):
                 assert self._polite is not None
                 self._polite.put_back(result)
                 return
