@@ -8,11 +8,12 @@ Run ─┬─ Books       where work comes from and goes to:  the ledger, or a p
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from crawler.fanout.frontier import Finished
+    from crawler.fanout.host_table import HostRow
     from crawler.fanout.result import Result
 
 
@@ -102,6 +103,13 @@ class Queues(Protocol[_H]):
     waiting: int
     hungry: deque[_H]
     on_hungry: Callable[[], None]
+
+    @property
+    def changed(self) -> Collection[str]:
+        """Hosts of which there is more to be remembered, by key."""
+
+    def take_changed(self, now: float) -> list[HostRow]:
+        """Give what is to be remembered of them."""
 
     def room(self, key: str, rank: int = 0) -> int | None:
         """Give how many more requests of a host should wait; `None` if any number may."""
