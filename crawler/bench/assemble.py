@@ -38,8 +38,8 @@ MIN_TICKS = 500
 percentile is one bad moment of the machine."""
 
 MIN_GROWTH = 1000
-"""Requests of a round from which on the memory it took is told per 1,000: what a client takes for its first requests does
-not grow with their number, and multiplied it would frighten."""
+"""Requests of a round from which on the memory it took is told per 1,000: what a client takes for its first requests
+does not grow with their number, and multiplied it would frighten."""
 
 
 class Assembly:

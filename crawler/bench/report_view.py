@@ -137,6 +137,7 @@ def _about(result: BenchResult) -> tuple[tuple[str, str], ...]:
     shown = ", ".join(urls[:3]) + (f" and {units.count(len(urls) - 3)} more" if len(urls) > 3 else "")
     load = f", load average {machine.load_average:.2f} before" if machine.load_average is not None else ""
     percent = f"{100 * result.confidence:g} %"
+    files = "unlimited" if machine.nofile is None else units.count(machine.nofile)
     return (
         ("target", f"{result.target.method} {shown}"),
         ("load", _load(result)),
@@ -144,6 +145,7 @@ def _about(result: BenchResult) -> tuple[tuple[str, str], ...]:
         ("when", _period(result)),
         ("machine", f"{machine.cpu}, {units.count(machine.cores)} cores, {machine.platform}, {machine.kernel}{load}"),
         ("software", f"crawler {machine.crawler}, {machine.implementation} {machine.python}, {machine.event_loop}"),
+        ("limits", f"{files} open files; {machine.openssl}"),
     )
 
 

@@ -23,6 +23,14 @@ def test_the_table_and_the_sentence() -> None:
     assert said.costs.rows[0][2] == "crawler 1.2.3"
 
 
+def test_machine_and_software_are_told() -> None:
+    """CPU, kernel, load, Python, loop and limits: without them the numbers mean nothing."""
+    about = dict(view(result()).about)
+    assert about["machine"] == "A CPU, 2 cores, Linux x86_64, 6.1, load average 0.50 before"
+    assert about["software"] == "crawler 1.2.3, CPython 3.11.7, uvloop 0.23"
+    assert about["limits"] == "1,024 open files; 3.0"
+
+
 def test_closed_load_has_its_caveat() -> None:
     """Coordinated omission is told in every report; under open load that there is none."""
     assert CLOSED_NOTE in view(result()).notes
