@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         TimeoutTypes,
         URLTypes,
     )
+    from crawler.net.resolver import Resolver
 
 Out = TypeVar("Out")
 T = TypeVar("T", bound="BaseTransport | AsyncBaseTransport")
@@ -114,6 +115,7 @@ class BaseClient(Generic[Out, T]):
         raise_for_status: bool = False,
         https_only: bool = False,
         address_guard: Callable[[str], bool] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         """Make a client. All arguments are optional.
 
@@ -143,6 +145,8 @@ class BaseClient(Generic[Out, T]):
             address_guard: Asked for each IP address (text) before a connection to it is begun, redirects included;
                 False refuses it: `ConnectError` of the kind `blocked_address`. Through a proxy, which looks names up
                 itself, it is the proxy's address that is asked about. Beyond HTTPX.
+            resolver: Gives the IP addresses (text) of a host name, the best first, instead of the system's resolver;
+                for the async client it may be a coroutine function. Beyond HTTPX.
 
         Raises:
             TypeError: `auth` is none of the above, or a transport is one of the other client.
@@ -178,6 +182,7 @@ class BaseClient(Generic[Out, T]):
                 limits=limits,
                 proxy=through,
                 address_guard=address_guard,
+                resolver=resolver,
             )
 
         proxies = self._proxies(proxy, allow_environment=trust_env and transport is None)

@@ -27,7 +27,7 @@ from crawler.errors import (
 )
 from crawler.net.asyncio_buffer import ThroughBuffer
 from crawler.net.deadlines import NEVER, ConnectClock
-from crawler.net.lookup import Answer, lookups
+from crawler.net.lookup import Answer, Lookups
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
     Address,
@@ -37,6 +37,7 @@ from crawler.net.resolve import (
     learn_addresses,
     permitted,
 )
+from crawler.net.resolver import Resolver, Told, ask_resolver
 from crawler.net.route import Route
 from crawler.net.sockets import new_socket
 from crawler.net.timing import ConnectTiming
@@ -244,7 +245,7 @@ class AsyncioDialer:
     ) -> AsyncioStream:
         """See `Dialer.open_tcp`."""
         started = monotonic()
-        addresses = permitted(await self._look_up(host, port, clock.begin("dns")), route.guard, host)
+        addresses = permitted(await self._look_up(host, port, clock.begin("dns"), route), route.guard, host)
         timing.dns = monotonic() - started
         clock.end("dns", timing.dns)
         try:
@@ -273,10 +274,24 @@ class AsyncioDialer:
             raise
         return await self._stream_over(sock)
 
-    async def _look_up(self, host: str, port: int, deadline: float | None) -> list[Address]:
+    async def _look_up(self, host: str, port: int, deadline: float | None, route: Route) -> list[Address]:
         known = known_addresses(self._cache, host, port, monotonic())
         if known is not None:
             return known
+        if route.resolver is None:
+            answer = await self._ask(host, port, deadline, route.lookups)
+        else:
+            answer = await self._ask_resolver(route.resolver, host, port, deadline)
+        return learn_addresses(self._cache, host, port, answer, monotonic())
+
+    async def _ask_resolver(self, resolver: Resolver, host: str, port: int, deadline: float | None) -> Told:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await ask_resolver(resolver, host, port)
+        except TimeoutError:
+            return None
+
+    async def _ask(self, host: str, port: int, deadline: float | None, lookups: Lookups) -> Answer | None:
         is_there = AsyncioEvent()
         answers: list[Answer] = []
 
@@ -290,7 +305,7 @@ class AsyncioDialer:
             await is_there.wait(NEVER if deadline is None else deadline)
         finally:
             lookups.leave(host, port, tell)
-        return learn_addresses(self._cache, host, port, answers[0] if answers else None, monotonic())
+        return answers[0] if answers else None
 
     async def _race(self, addresses: list[Address], host: str, port: int, route: Route) -> socket.socket:
         if len(addresses) == 1:

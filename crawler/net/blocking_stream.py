@@ -14,7 +14,6 @@ from typing import Any
 from crawler.errors import ConnectError, ConnectTimeout, ReadError, ReadTimeout, WriteError, WriteTimeout
 from crawler.net.blocking import Done
 from crawler.net.deadlines import ConnectClock
-from crawler.net.lookup import lookups
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
     Address,
@@ -24,6 +23,7 @@ from crawler.net.resolve import (
     learn_addresses,
     permitted,
 )
+from crawler.net.resolver import ask_plain_resolver
 from crawler.net.route import Route
 from crawler.net.socket_timeouts import SocketTimeouts
 from crawler.net.sockets import is_readable, new_socket
@@ -169,7 +169,7 @@ class BlockingDialer:
     ) -> Done[BlockingStream]:
         """See `Dialer.open_tcp`."""
         started = monotonic()
-        addresses = permitted(self._look_up(host, port, clock.begin("dns")), route.guard, host)
+        addresses = permitted(self._look_up(host, port, clock.begin("dns"), route), route.guard, host)
         timing.dns = monotonic() - started
         clock.end("dns", timing.dns)
         sock = self._race(addresses, host, port, clock.deadline, route)
@@ -193,11 +193,14 @@ class BlockingDialer:
             raise
         return Done(BlockingStream(sock))
 
-    def _look_up(self, host: str, port: int, deadline: float | None) -> list[Address]:
+    def _look_up(self, host: str, port: int, deadline: float | None, route: Route) -> list[Address]:
         known = known_addresses(self._cache, host, port, monotonic())
         if known is not None:
             return known
-        answer = lookups.wait(host, port, deadline)
+        if route.resolver is None:
+            answer = route.lookups.wait(host, port, deadline)
+        else:
+            answer = ask_plain_resolver(route.resolver, host, port)
         return learn_addresses(self._cache, host, port, answer, monotonic())
 
     def _race(

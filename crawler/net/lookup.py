@@ -18,12 +18,17 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from crawler.net.resolve import AddressInfo
 
-MAX_THREADS: Final = 64
+if TYPE_CHECKING:
+    from crawler.net.route import Names
+
+MAX_THREADS: Final = 100
 """As many names may be asked at once; a crawl of a million hosts must not make a million threads."""
 
 IDLE_S: Final = 5.0
@@ -31,8 +36,14 @@ IDLE_S: Final = 5.0
 Answer = Sequence[AddressInfo] | Exception
 """The rows of `getaddrinfo`, or what it raised; shared, so it is never raised itself, but named as a cause."""
 
+Ask = Callable[[str, int], Answer]
+"""Looks a host and port up, and blocks meanwhile; raises nothing."""
+
 Tell = Callable[[Answer], None]
 """Called once, in a thread of this module; must be quick and not raise."""
+
+
+_all: WeakSet[Lookups] = WeakSet()  # to begin anew after a fork
 
 
 class Lookups:
@@ -41,12 +52,15 @@ class Lookups:
     Args:
         max_threads: Names asked at once; further ones wait their turn.
         idle_s: How long a thread without work stays, in seconds.
+        look_up: Whom the threads ask; default: the system's resolver.
     """
 
-    def __init__(self, max_threads: int = MAX_THREADS, idle_s: float = IDLE_S) -> None:
+    def __init__(self, max_threads: int = MAX_THREADS, idle_s: float = IDLE_S, look_up: Ask | None = None) -> None:
         self._max_threads = max_threads
         self._idle_s = idle_s
+        self._look_up = look_up or _ask_the_system
         self.start_anew()
+        _all.add(self)
 
     def start_anew(self) -> None:
         """Forget what is under way: after a fork there are no threads."""
@@ -112,7 +126,7 @@ class Lookups:
                         self._threads -= 1
                         return
                 key = self._queue.popleft()
-            answer = _ask_the_system(*key)
+            answer = self._look_up(*key)
             with self._has_work:
                 askers = self._waiting.pop(key)
             for tell in askers:
@@ -127,7 +141,30 @@ def _ask_the_system(host: str, port: int) -> Answer:
 
 
 lookups: Final = Lookups()
-"""The one of this process: the resolver is the same for all clients."""
+"""The one of this process for the system's resolver, which is the same for all clients."""
+
+
+@lru_cache(maxsize=16)
+def lookups_for(names: Names) -> Lookups:
+    """Who looks names up by these rules; the same for all transports of the same rules.
+
+    Raises:
+        ValueError: A name server's address is none.
+        ImportError: Name servers need the extra `dns`.
+    """
+    if not names.servers:
+        return lookups if names.concurrency == MAX_THREADS else Lookups(names.concurrency)
+    import dns.message  # noqa: F401  # said at once, not at the first look-up
+
+    from crawler.net.name_servers import NameServers
+
+    return Lookups(names.concurrency, look_up=NameServers(names.servers, names.wanted_family))
+
+
+def _start_all_anew() -> None:
+    for each in list(_all):
+        each.start_anew()
+
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lookups.start_anew)
+    os.register_at_fork(after_in_child=_start_all_anew)

@@ -44,6 +44,23 @@ AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, i
 """A row of `socket.getaddrinfo`."""
 
 
+class Rows(list[AddressInfo]):
+    """Rows as of `getaddrinfo`, from somebody who may know how long they hold.
+
+    Attributes:
+        ttl_s: In seconds; None where nobody said.
+    """
+
+    ttl_s: float | None = None
+
+    @classmethod
+    def of(cls, addresses: Iterable[Address], ttl_s: float | None) -> Rows:
+        """Rows of TCP."""
+        rows = cls((address.family, int(socket.SOCK_STREAM), 6, "", address.sockaddr) for address in addresses)
+        rows.ttl_s = ttl_s
+        return rows
+
+
 def addresses_from(rows: Iterable[AddressInfo]) -> list[Address]:
     """Take the IP addresses out of the rows of `getaddrinfo`, each once, in the resolver's order."""
     found: dict[Address, None] = {}
@@ -138,8 +155,8 @@ class AddressCache:
     Keys are (host, port, family); `family` is `socket.AF_UNSPEC` (0) unless the caller wants one family only.
 
     Args:
-        ttl_s: How long addresses are believed, in seconds; 0 remembers nothing.
-        negative_ttl_s: How long it is believed that a name does not exist.
+        ttl_s: How long addresses are believed, in seconds; 0 remembers nothing. Less, where their source says less.
+        negative_ttl_s: How long it is believed that a name does not exist; likewise.
         max_entries: Bound of memory, about 1 kB each; the oldest entry makes room.
         only: The one family of addresses that is wanted; `socket.AF_UNSPEC` (0) for any.
     """
@@ -172,14 +189,32 @@ class AddressCache:
             raise ConnectError(entry.failure, kind="dns_not_found")
         return entry.addresses
 
-    def store(self, host: str, port: int, addresses: Sequence[Address], now: float, family: int = 0) -> None:
-        """Remember a successful look-up."""
-        self._put((host, port, family), _Entry(tuple(addresses), "", now + self._ttl_s))
+    def store(
+        self,
+        host: str,
+        port: int,
+        addresses: Sequence[Address],
+        now: float,
+        family: int = 0,
+        ttl_s: float | None = None,
+    ) -> None:
+        """Remember a successful look-up, no longer than `ttl_s` if that is known."""
+        seconds = self._ttl_s if ttl_s is None else min(ttl_s, self._ttl_s)
+        self._put((host, port, family), _Entry(tuple(addresses), "", now + seconds))
 
-    def store_failure(self, host: str, port: int, error: ConnectError, now: float, family: int = 0) -> None:
+    def store_failure(
+        self,
+        host: str,
+        port: int,
+        error: ConnectError,
+        now: float,
+        family: int = 0,
+        ttl_s: float | None = None,
+    ) -> None:
         """Remember that a name does not exist; any other failure may pass, and is not remembered."""
         if error.kind == "dns_not_found":
-            self._put((host, port, family), _Entry((), str(error), now + self._negative_ttl_s))
+            seconds = self._negative_ttl_s if ttl_s is None else min(ttl_s, self._negative_ttl_s)
+            self._put((host, port, family), _Entry((), str(error), now + seconds))
 
     def prefer(self, host: str, port: int, winner: Address, family: int = 0) -> None:
         """Put the address that answered first, so that the next connection does not wait for a dead one again.
@@ -286,10 +321,10 @@ def learn_addresses(
     if isinstance(answer, Exception):
         error = connect_error(answer, host, port)
         if isinstance(error, ConnectError):
-            cache.store_failure(host, port, error, now)
+            cache.store_failure(host, port, error, now, ttl_s=getattr(answer, "ttl_s", None))
         raise error from answer
     addresses = interleave(addresses_from(answer))
     if cache.only:
         addresses = [address for address in addresses if address.family == cache.only]
-    cache.store(host, port, addresses, now)
+    cache.store(host, port, addresses, now, ttl_s=answer.ttl_s if isinstance(answer, Rows) else None)
     return addresses

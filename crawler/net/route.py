@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from crawler.models import Origin, Proxy, Request
 from crawler.net import tls
+from crawler.net.lookup import MAX_THREADS, Lookups, lookups_for
 from crawler.net.resolve import AddressCache
+from crawler.net.resolver import Resolver
 from crawler.wire.http2_api import LIMITS, Http2Limits
 
 if TYPE_CHECKING:
@@ -39,14 +41,34 @@ class Names:
     """How names become addresses.
 
     Attributes:
-        ttl_s: How long addresses are believed, in seconds; the system's resolver tells no time to live.
-        negative_ttl_s: How long it is believed that a name does not exist.
+        ttl_s: How long addresses are believed, in seconds. The system's resolver tells no time to live: by default 10.
+            Name servers do, and this is the most that counts: by default an hour.
+        negative_ttl_s: How long it is believed that a name does not exist; by default 5, of name servers at most 30.
         family: Addresses that count; `auto` tries both, by RFC 8305.
+        servers: Name servers to ask instead of the system's resolver: IP addresses, with a port or without. Needs the
+            extra `dns`. The file of hosts and search domains do not count then.
+        concurrency: Names that are asked for at once.
     """
 
-    ttl_s: float = 10.0
-    negative_ttl_s: float = 5.0
+    ttl_s: float | None = None
+    negative_ttl_s: float | None = None
     family: Literal["auto", "ipv4", "ipv6"] = "auto"
+    servers: tuple[str, ...] = ()
+    concurrency: int = MAX_THREADS
+
+    @property
+    def wanted_family(self) -> int:
+        """The one family of addresses that counts; 0 for both."""
+        return int({"auto": 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}[self.family])
+
+    def new_cache(self) -> AddressCache:
+        """An empty cache of addresses."""
+        ttl_s, negative_ttl_s = (3600.0, 30.0) if self.servers else (10.0, 5.0)
+        if self.ttl_s is not None:
+            ttl_s = self.ttl_s
+        if self.negative_ttl_s is not None:
+            negative_ttl_s = self.negative_ttl_s
+        return AddressCache(ttl_s, negative_ttl_s, only=self.wanted_family)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +121,7 @@ class Route:
         retries: Further attempts when a connection cannot be opened.
         guard: Asked for each address before anything is sent to it; False refuses it.
         names: How long the answers of the resolver are believed, and which of them count.
+        resolver: Asked for addresses instead.
         streams: How much an HTTP/2 connection carries.
     """
 
@@ -113,12 +136,17 @@ class Route:
     retries: int = 0
     guard: Callable[[str], bool] | None = None
     names: Names = Names()
+    resolver: Resolver | None = None
     streams: Streams = Streams()
 
     def new_cache(self) -> AddressCache:
         """An empty cache of addresses."""
-        only = {"auto": 0, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}[self.names.family]
-        return AddressCache(self.names.ttl_s, self.names.negative_ttl_s, only=int(only))
+        return self.names.new_cache()
+
+    @property
+    def lookups(self) -> Lookups:
+        """Who looks names up."""
+        return lookups_for(self.names)
 
     @property
     def forwards(self) -> bool:

@@ -20,7 +20,7 @@ from crawler.errors import (
     WriteTimeout,
 )
 from crawler.net.deadlines import NEVER, ConnectClock
-from crawler.net.lookup import Answer, lookups
+from crawler.net.lookup import Answer, Lookups
 from crawler.net.race import Lost, Race, Start, most_telling
 from crawler.net.resolve import (
     Address,
@@ -30,6 +30,7 @@ from crawler.net.resolve import (
     learn_addresses,
     permitted,
 )
+from crawler.net.resolver import Resolver, Told, ask_resolver
 from crawler.net.route import Route
 from crawler.net.sockets import is_readable, new_socket
 from crawler.net.timing import ConnectTiming
@@ -193,7 +194,7 @@ class TrioDialer:
     ) -> TrioStream:
         """See `Dialer.open_tcp`."""
         started = monotonic()
-        addresses = permitted(await self._look_up(host, port, clock.begin("dns")), route.guard, host)
+        addresses = permitted(await self._look_up(host, port, clock.begin("dns"), route), route.guard, host)
         timing.dns = monotonic() - started
         clock.end("dns", timing.dns)
         try:
@@ -216,10 +217,22 @@ class TrioDialer:
             raise connect_error(exc, path, None) from exc
         return stream
 
-    async def _look_up(self, host: str, port: int, deadline: float | None) -> list[Address]:
+    async def _look_up(self, host: str, port: int, deadline: float | None, route: Route) -> list[Address]:
         known = known_addresses(self._cache, host, port, monotonic())
         if known is not None:
             return known
+        if route.resolver is None:
+            answer = await self._ask(host, port, deadline, route.lookups)
+        else:
+            answer = await self._ask_resolver(route.resolver, host, port, deadline)
+        return learn_addresses(self._cache, host, port, answer, monotonic())
+
+    async def _ask_resolver(self, resolver: Resolver, host: str, port: int, deadline: float | None) -> Told:
+        with trio.move_on_after(_seconds_until(deadline)):
+            return await ask_resolver(resolver, host, port)
+        return None
+
+    async def _ask(self, host: str, port: int, deadline: float | None, lookups: Lookups) -> Answer | None:
         token = trio.lowlevel.current_trio_token()
         is_there = TrioEvent()
         answers: list[Answer] = []
@@ -234,7 +247,7 @@ class TrioDialer:
             await is_there.wait(NEVER if deadline is None else deadline)
         finally:
             lookups.leave(host, port, tell)
-        return learn_addresses(self._cache, host, port, answers[0] if answers else None, monotonic())
+        return answers[0] if answers else None
 
     async def _race(self, addresses: list[Address], host: str, port: int, route: Route) -> TrioStream:
         if len(addresses) == 1:

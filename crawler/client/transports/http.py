@@ -22,6 +22,7 @@ from crawler.net import (
 if TYPE_CHECKING:
     from crawler.models.types import CertTypes, ProxyTypes
     from crawler.net.resolve import AddressGuard
+    from crawler.net.resolver import Resolver
     from crawler.net.route import SocketOption
 
 
@@ -57,6 +58,7 @@ class NetworkTransport:
         address_guard: AddressGuard = None,
         names: Names | None = None,
         streams: Streams | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._route = Route(
             verify=make_verify(verify, cert, trust_env),
@@ -71,7 +73,9 @@ class NetworkTransport:
             guard=address_guard,
             names=names or Names(),
             streams=streams or Streams(),
+            resolver=resolver,
         )
+        _ = self._route.lookups  # says at once if name servers cannot be asked
         self._open(limits)
 
     def _open(self, limits: Limits) -> None:
@@ -96,6 +100,8 @@ class HTTPTransport(NetworkTransport, BaseTransport):
             proxy it is the proxy's address that is asked about. Beyond HTTPX.
         names: How long look-ups are believed, and which addresses count. Beyond HTTPX.
         streams: How much an HTTP/2 connection carries. Beyond HTTPX.
+        resolver: Gives the IP addresses (text) of a host name, the best first; the async transport takes a coroutine
+            function, too. What it raises of `OSError` is a name that could not be looked up. Beyond HTTPX.
     """
 
     def _open(self, limits: Limits) -> None:
