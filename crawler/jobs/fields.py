@@ -265,6 +265,7 @@ Duration = Annotated[float, Reader(_parse_duration, _DURATION_SCHEMA)]
 """Seconds; zero is allowed."""
 Limit = Annotated[float, _LIMIT]
 """Seconds, more than zero."""
+DurationOrNull = Annotated[float | None, Reader(_parse_duration, _DURATION_SCHEMA).or_null()]
 LimitOrNull = Annotated[float | None, _LIMIT.or_null()]
 Size = Annotated[int, _SIZE]
 """Bytes, more than zero."""

@@ -13,7 +13,6 @@ _BY_SECTION: Final = {
     "": "workers recrawl",
     "timeout": "queue",
     "hosts[]": "headers proxy http_version timeout retry robots max_pages",
-    "dns": "servers concurrency",
 }
 
 PENDING: Final[dict[str, frozenset[str]]] = {section: frozenset(keys.split()) for section, keys in _BY_SECTION.items()}

@@ -6,6 +6,7 @@ reported, even when single values are wrong as well.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from typing import Final
 
@@ -146,6 +147,8 @@ def _effectless(tree: Map) -> Iterator[Finding]:
         yield _key_finding(tree, ("dedupe", "body_hash"), "has no effect without `by: url_body`")
     if _has(tree, "dedupe", "headers") and _value(tree, "dedupe", "by") == "none":
         yield _key_finding(tree, ("dedupe", "headers"), "has no effect with `by: none`")
+    if _has(tree, "dns", "servers") and importlib.util.find_spec("dns") is None:
+        yield _key_finding(tree, ("dns", "servers"), "needs one more package: pip install 'crawler[dns]'")
     if _has(tree, "tls", "client_key") and not _has(tree, "tls", "client_cert"):
         yield _key_finding(tree, ("tls", "client_key"), "has no effect without `client_cert`")
     keep = _value(tree, "body", "keep")

@@ -40,7 +40,7 @@ def transport_options(model: JobFile, base: Path) -> TransportOptions:
         "proxy": proxies[0] if len(proxies) == 1 else None,
         "proxies": proxies if len(proxies) > 1 else (),
         "local_address": model.network.bind,
-        "names": Names(model.dns.cache_ttl, model.dns.negative_ttl, model.dns.family) if given else None,
+        "names": _names(model) if given else None,
         "streams": _streams(model),
         "max_connections": model.http.max_connections,
         "client_cert": base / model.tls.client_cert if model.tls.client_cert else None,
@@ -49,6 +49,11 @@ def transport_options(model: JobFile, base: Path) -> TransportOptions:
         "keeps_cookies": cookies is not False,
         "cookies": first_cookies(model) if isinstance(cookies, dict) else (),
     }
+
+
+def _names(model: JobFile) -> Names:
+    dns = model.dns
+    return Names(dns.cache_ttl, dns.negative_ttl, dns.family, tuple(dns.servers), dns.concurrency)
 
 
 def _streams(model: JobFile) -> Streams | None:

@@ -6,8 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel
 
-from crawler.jobs.fields import Bool, Duration, OneOrMany, PathText, choice, size_between, whole
+from crawler.jobs.fields import (
+    Bool,
+    Duration,
+    DurationOrNull,
+    OneOrMany,
+    PathText,
+    Reader,
+    choice,
+    show,
+    size_between,
+    whole,
+)
 from crawler.jobs.section import SECTION
+from crawler.net.name_servers import server_address
 from crawler.net.route import MAX_WINDOW, MIN_WINDOW
 
 Coding = Literal["gzip", "br", "zstd", "deflate"]
@@ -37,15 +49,26 @@ class Http(BaseModel):
     """Content codings that are asked for; an empty list asks for none."""
 
 
+def _parse_server(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected the IP address of a name server, not {show(value)}")
+    server_address(value)
+    return str(value)
+
+
 class Dns(BaseModel):
     """How names become addresses."""
 
     model_config = SECTION
 
-    cache_ttl: Duration = 10.0
-    """How long addresses are believed; the system's resolver tells no time to live."""
-    negative_ttl: Duration = 5.0
-    """How long it is believed that a name does not exist."""
+    servers: Annotated[list[Annotated[str, Reader(_parse_server, {"type": "string"})]], OneOrMany()] = []
+    """Name servers to ask instead of the system: IP addresses, with a port or without; needs the extra `dns`."""
+    concurrency: Annotated[int, whole(1, 1000)] = 100
+    """Names that are asked for at once."""
+    cache_ttl: DurationOrNull = None
+    """How long addresses are believed; default 10s, or with `servers` as long as their records say, at most 1h."""
+    negative_ttl: DurationOrNull = None
+    """How long it is believed that a name does not exist; default 5s, or as `servers` say, at most 30s."""
     family: Annotated[Literal["auto", "ipv4", "ipv6"], choice("auto", "ipv4", "ipv6")] = "auto"
     """Addresses that count; auto tries both and takes the first that answers."""
 
