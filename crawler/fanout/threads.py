@@ -17,9 +17,9 @@ Ts = TypeVarTuple("Ts")
 class Threads:
     """A few threads for one run.
 
-    Under asyncio `start` begins at once and is awaited later, so that the next bytes are received meanwhile; a plain
-    `run_in_executor` is also half as dear as a call through anyio (28 against 61 µs of the loop). Elsewhere it begins
-    when it is awaited.
+    Under asyncio `start` begins at once and is awaited later, so that the next bytes are received meanwhile. Writing
+    and hashing 256 KiB in one visit costs the loop 25 µs; through anyio 45, with `aiofiles` and a second visit to hash
+    40, with `aiofiles` and hashing in the loop 177 (`benchmarks/disk_writes.py`). Elsewhere it begins when awaited.
 
     Args:
         most: Threads at most.
@@ -28,10 +28,13 @@ class Threads:
     def __init__(self, most: int) -> None:
         self._most = most
         self._pool: ThreadPoolExecutor | None = None
+        self._is_asyncio: bool | None = None
 
     def start(self, work: Callable[[*Ts], T], *args: *Ts) -> Awaitable[T]:
         """Have a thread do something; await what is given, whatever happens."""
-        if sniffio.current_async_library() != "asyncio":
+        if self._is_asyncio is None:
+            self._is_asyncio = sniffio.current_async_library() == "asyncio"
+        if not self._is_asyncio:
             return _Later(lambda: anyio.to_thread.run_sync(work, *args))
         import asyncio
 

@@ -4,7 +4,7 @@
                      one such hand-over is under way at most; the next waits for it, and that is the back-pressure
 
 The bytes of a hand-over are written and hashed in one visit to a thread: two visits, or `aiofiles` and hashing in the
-loop, cost the loop more than the rest of receiving (docs/performance.md). Larger hand-overs were measured to be slower.
+loop, cost the loop more (docs/performance.md has the figures). Larger hand-overs were measured to be slower.
 """
 
 from __future__ import annotations
