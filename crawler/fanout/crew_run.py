@@ -95,6 +95,7 @@ class CrewRun(Run):
             concurrency=plan.concurrency * self._processes,
             turns=self._crew.shares,
             by=plan.politeness.by,
+            addresses=self._addresses,
             may_grow=self._may_grow,
         )
         return self._books

@@ -26,6 +26,7 @@ from crawler.models import Request, Response
 from crawler.models.url import without_credentials
 
 if TYPE_CHECKING:
+    from crawler.fanout.addresses import Addresses
     from crawler.fanout.admission import Judge
     from crawler.fanout.plan import Item, Plan
     from crawler.fanout.result import Result
@@ -70,9 +71,19 @@ class Hops:
         judge: Says whether a hop may go out.
         turns: Knows which hosts have a rate.
         clock: Monotonic seconds.
+        addresses: Name hosts, where they are counted by address.
     """
 
-    def __init__(self, plan: Plan, send: Send, judge: Judge, turns: Turns, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        send: Send,
+        judge: Judge,
+        turns: Turns,
+        clock: Callable[[], float],
+        addresses: Addresses | None = None,
+    ) -> None:
+        self._addresses = addresses
         self._plan = plan
         self._send = send
         self._judge = judge
@@ -105,7 +116,11 @@ class Hops:
             finally:
                 await _drain(response)
             self._check(hop, response)
-            if self._must_wait(result, hop):
+            if self._addresses is None:
+                key = host_key(hop.item.url, self._plan.politeness.by)
+            else:
+                key = await self._addresses.find(hop.item.url)
+            if self._must_wait(result, hop, key):
                 hop.since = self._clock()
                 result.hop = hop
                 raise Elsewhere
@@ -137,12 +152,11 @@ class Hops:
         if not plan.downgrade_redirects and (before.scheme, after.scheme) == ("https", "http"):
             raise RedirectBlocked(f"redirected from https to {shown}; redirects.downgrade: true allows it")
 
-    def _must_wait(self, result: Result, hop: Hop) -> bool:
+    def _must_wait(self, result: Result, hop: Hop, key: str) -> bool:
         """Whether a hop is a start of its own, for which there is a time."""
         verdict = self._judge(hop.item)
         if isinstance(verdict, Exception):
             raise verdict
-        key = host_key(hop.item.url, self._plan.politeness.by)
         is_known, result.is_unprepared = key == result.host, verdict is UNKNOWN
         result.host = key
         return verdict is UNKNOWN or not is_known or self._turns.has_rate(key)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, TypeVarTuple
 import anyio
 import anyio.to_thread
 
+from crawler.fanout.addresses import PENDING, Addresses
 from crawler.fanout.admission import Judge
 from crawler.fanout.frontier import Added, Finished, Frontier, Lease
 from crawler.fanout.hosts import host_key
@@ -62,6 +63,7 @@ class Ledger:
         concurrency: That many leases at least are kept in stock.
         turns: Where requests wait for their hosts: no more of one host are leased than may wait there.
         by: What names a host, see `host_key`.
+        addresses: Name hosts instead, if there are any.
         may_grow: Finished requests may bring new ones.
         judge: Says whether a request may go out.
 
@@ -80,12 +82,14 @@ class Ledger:
         concurrency: int,
         turns: Queues[Any],
         by: str = "origin",
+        addresses: Addresses | None = None,
         may_grow: bool = False,
         judge: Judge | None = None,
     ) -> None:
         self._frontier = frontier
         self._turns = turns
         self._by = by
+        self._addresses = addresses
         self._parking = Parking()
         self._items = items
         self._input_id = input_id
@@ -167,7 +171,11 @@ class Ledger:
                 group.start_soon(read, rows, skip)
             else:
                 group.start_soon(read, SyncRows(self._items, self.call), skip)
+            if self._addresses is not None:
+                group.start_soon(self._addresses.serve, self._note_address)
             await self._keep_stocked(wake)
+            if self._addresses is not None:
+                group.cancel_scope.cancel()
         if failure:  # the caller's own error, in no group
             raise failure[0]
 
@@ -184,10 +192,13 @@ class Ledger:
         """Fill the stock; what is too many of one host is parked."""
         passed: list[Lease] = []
         leased: Counter[str] = Counter()
-        turns, by = self._turns, self._by
+        turns, by, addresses = self._turns, self._by, self._addresses
 
         def wanted(lease: Lease) -> bool:  # runs in the thread, and only looks at what belongs to the loop
-            host = lease.host = host_key(lease.item.url, by)
+            host = lease.host = host_key(lease.item.url, by) if addresses is None else addresses.key_of(lease.item.url)
+            if addresses is not None and host.startswith(PENDING):
+                passed.append(lease)
+                return False
             room = turns.room(host, -lease.item.priority)
             if room is not None and leased[host] >= room:
                 passed.append(lease)
@@ -202,9 +213,20 @@ class Ledger:
             self._stock.append(result)
             wake()
         for lease in passed:
+            if addresses is not None:
+                lease.host = addresses.key_of(lease.item.url)  # which may be known by now
+                if lease.host.startswith(PENDING):
+                    self._parking.park(lease.host, -lease.item.priority, lease.id)
+                    addresses.want(lease.host)
+                    continue
             self._parking.park(lease.host, -lease.item.priority, lease.id)
             turns.note_more(lease.host, now)
         self._read_on.set()
+
+    def _note_address(self, pending: str, host: str) -> None:
+        """Let requests that waited for the address of their host stand among those of it."""
+        if self._parking.move(pending, host):
+            self._turns.note_more(host, self._clock())
 
     async def _feed_host(self, host: Hungry, wake: Callable[[], None]) -> None:
         """Lease what was parked of a host that has room for more."""

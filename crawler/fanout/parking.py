@@ -72,6 +72,21 @@ class Parking:
             self._heads.pop(host, None)
         return taken
 
+    def move(self, before: str, host: str) -> bool:
+        """Give the numbers of one host to another; whether there were any."""
+        lot = self._lots.pop(before, None)
+        if lot is None:
+            return False
+        del lot[: self._heads.pop(before, 0)]
+        is_unsorted = before in self._unsorted
+        self._unsorted.discard(before)
+        known = self._lots.setdefault(host, lot)
+        if known is not lot:
+            known.extend(lot)
+        if known is not lot or is_unsorted:
+            self._unsorted.add(host)
+        return True
+
     def has(self, host: str) -> bool:
         """Whether there are numbers of a host."""
         return host in self._lots

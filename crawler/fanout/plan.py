@@ -103,7 +103,8 @@ class HostRule:
     """Limits of the hosts that match.
 
     Attributes:
-        match: Shell pattern (`*.example.com`) for the host's name, or for name and port (`127.0.0.1:80*`).
+        match: Shell pattern (`*.example.com`) for the host's name, or for name and port (`127.0.0.1:80*`); for its
+            registrable domain or its address, if that is what hosts are counted by; or a network (`192.0.2.0/24`).
         limits: All of them: nothing is inherited any more.
         windows: Hours in which these hosts are asked; outside they wait. None is all day.
     """
@@ -134,7 +135,8 @@ class Politeness:
     """How hosts are spared.
 
     Attributes:
-        by: What counts as one host: scheme, name and port; or the name alone.
+        by: What counts as one host: scheme, name and port; the name alone; the part of it that somebody registered; or
+            the address.
         limits: Of each host.
         rules: Other limits for some hosts; the first that matches counts.
         rate: Starts per second of the whole run.
@@ -142,7 +144,7 @@ class Politeness:
         throttle: How hosts are asked less than the limits allow, as they can bear it; `None` asks as much as allowed.
     """
 
-    by: Literal["origin", "host"] = "origin"
+    by: Literal["origin", "host", "registrable_domain", "ip"] = "origin"
     limits: HostLimits = HostLimits()
     rules: tuple[HostRule, ...] = ()
     rate: float | None = None

@@ -22,6 +22,7 @@ import anyio
 import anyio.to_thread
 
 from crawler.errors import InvalidURL, ResponseTooLarge
+from crawler.fanout.addresses import Addresses, system_addresses
 from crawler.fanout.admission import Preparation, judge_with
 from crawler.fanout.attempt_log import Observer
 from crawler.fanout.bandwidth import Bandwidth
@@ -114,7 +115,10 @@ class Run:
         self._client = client
         self.observers = list(observers)
         self._rules = StopRules(plan.stop)
-        interval = None if gate is None else gate.interval
+        self._addresses = Addresses(system_addresses(plan.client.names)) if plan.politeness.by == "ip" else None
+        interval: Callable[[str], float | None] | None = None if gate is None else gate.interval
+        if self._addresses is not None and gate is not None:
+            interval = self._addresses.widest(gate.interval)
         self._turns = Turns(plan.politeness, plan.retry, plan.concurrency, interval=interval)
         self.stats.throttled = self._turns.throttled
         self._reason: StopReason | None = None
@@ -185,6 +189,7 @@ class Run:
             concurrency=plan.concurrency,
             turns=self._turns,
             by=plan.politeness.by,
+            addresses=self._addresses,
             may_grow=self._processor is not None,
             judge=self._judge,
         )
@@ -252,7 +257,7 @@ class Run:
             naming=lambda result: (result.target.item.path, result.target.fp),
             downloads=bodies if isinstance(bodies, Downloads) else None,
             checks=plan.checks,
-            hops=Hops(plan, sender.send, self._judge, turns, clock) if plan.follow_redirects else None,
+            hops=Hops(plan, sender.send, self._judge, turns, clock, self._addresses) if plan.follow_redirects else None,
         )
 
         async def attempt(result: Result) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.fanout import Item, Politeness
+from crawler.fanout.hosts import host_key
 from crawler.jobs.crawl_schema import instant_of
 from crawler.jobs.extract_job import extractor_of
 from crawler.jobs.schema import JobFile
@@ -54,7 +55,9 @@ def gate_of(model: JobFile, politeness: Politeness) -> RobotsGate | None:
         return None
     settings = RobotsSettings(robots.obey, robots.agent, robots.max_crawl_delay, robots.on_unavailable, robots.cache)
     rate = politeness.limits.rate
-    return RobotsGate(settings, pause=0.0 if rate is None else 1.0 / rate)
+    domains = politeness.by == "registrable_domain"
+    key_of = (lambda url: host_key(url, "registrable_domain")) if domains else None
+    return RobotsGate(settings, pause=0.0 if rate is None else 1.0 / rate, key_of=key_of)
 
 
 def crawl_of(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
 from typing import Final
 
 from crawler.jobs import units
@@ -27,6 +29,12 @@ def polite_rules(tree: Map) -> Iterator[Finding]:
             yield from _limits(tree, entry, "hosts[]", inherited_rate=has_rate)
             if set(entry.entries) <= {"match"} and "match" in entry.entries:
                 yield _at(entry, "match", "hosts[].match: the entry changes nothing; give a limit beside it")
+    by = _value(per_host, "by") if isinstance(per_host, Map) else None
+    yield from _matches(by, [hosts] if isinstance(hosts, Map) else hosts.values if isinstance(hosts, Items) else [])
+    if by == "ip" and isinstance(per_host, Map):
+        request = tree.get("request")
+        if isinstance(request, Map) and "proxy" in request.entries:
+            yield _at(per_host, "by", "per_host.by: with a proxy, hosts cannot be told by their addresses")
     yield from _throttle(tree)
     yield from _circuit(tree)
     yield from _stop(tree)
@@ -45,6 +53,32 @@ def _limits(tree: Map, section: Map, name: str, *, inherited_rate: bool) -> Iter
     whole = concurrency if isinstance(concurrency, int) else default
     if isinstance(own, int) and own > whole:
         yield _at(section, "concurrency", f"{name}.concurrency: {own} is more than the job's concurrency of {whole}")
+
+
+def _matches(by: object, entries: Iterable[object]) -> Iterator[Finding]:
+    """Patterns that can never match what hosts are counted by."""
+    for entry in entries:
+        match = _value(entry, "match") if isinstance(entry, Map) else None
+        if not isinstance(entry, Map) or not isinstance(match, str):
+            continue
+        if by == "ip" and not _may_match_address(match):
+            yield _at(
+                entry,
+                "match",
+                f"hosts[].match: with `per_host.by: ip` give an address, a pattern or a network, not {match!r}",
+            )
+        elif by != "ip" and "/" in match:
+            yield _at(entry, "match", "hosts[].match: a network needs `per_host.by: ip`")
+
+
+def _may_match_address(pattern: str) -> bool:
+    if "/" not in pattern:
+        return re.fullmatch(r"[0-9a-fA-F.:*?\[\]!-]+", pattern) is not None
+    try:
+        ip_network(pattern, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _throttle(tree: Map) -> Iterator[Finding]:

@@ -41,8 +41,11 @@ class PerHost(BaseModel):
 
     model_config = SECTION
 
-    by: Annotated[Literal["origin", "host"], choice("origin", "host", later=("registrable_domain", "ip"))] = "origin"
-    """What counts as one host: scheme, name and port, or the name alone."""
+    by: Annotated[
+        Literal["origin", "host", "registrable_domain", "ip"], choice("origin", "host", "registrable_domain", "ip")
+    ] = "origin"
+    """What counts as one host: scheme, name and port; the name alone; the part of it that somebody registered
+    (example.co.uk); or its address."""
     concurrency: Annotated[int | None, whole(1, 10_000).or_null()] = 8
     """Requests to one host at once; null is no limit."""
     rate: RateOrNull = None
@@ -59,7 +62,8 @@ class HostEntry(BaseModel):
     model_config = SECTION
 
     match: Text
-    """Pattern of names like *.example.com, or of name and port; the first entry that matches counts."""
+    """Pattern of names like *.example.com, or of name and port; with `per_host.by: ip` of addresses, or a network like
+    192.0.2.0/24. The first entry that matches counts."""
     concurrency: Annotated[int | None, whole(1, 10_000).or_null()] = None
     """Requests to such a host at once."""
     rate: RateOrNull = None

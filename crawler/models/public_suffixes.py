@@ -6,6 +6,7 @@ first cookie asks for a domain above the host that set it (50 ms, 3 MB), and the
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,3 +29,18 @@ def is_public_suffix(domain: str) -> bool:
         _list = PublicSuffixList()
     is_public: bool = _list.is_public(domain)
     return is_public
+
+
+@lru_cache(maxsize=4096)
+def registrable_domain(host: str) -> str:
+    """The part of a host's name that somebody registered: `b.co.uk` of `a.b.co.uk`; addresses and suffixes themselves.
+
+    Source: the Public Suffix List.
+    """
+    if ":" in host or host.replace(".", "").isdigit():
+        return host
+    labels = host.rstrip(".").split(".")
+    for at in range(1, len(labels)):
+        if is_public_suffix(".".join(labels[at:])):
+            return ".".join(labels[at - 1 :])
+    return host

@@ -106,6 +106,7 @@ class RobotsGate:
             looked for.
         pause: Least seconds between two requests to a host, for those made here one after the other.
         clock: Monotonic seconds.
+        key_of: Names the host of a URL as the engine does, where that is neither by origin nor by host.
 
     Attributes:
         clamped: Origin → seconds it asked for, where that was more than `max_crawl_delay`.
@@ -118,8 +119,10 @@ class RobotsGate:
         sitemap_origins: Collection[str] = (),
         pause: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        key_of: Callable[[str], str] | None = None,
     ) -> None:
         self.settings = settings
+        self._key_of = key_of
         self._sitemap_origins = set(sitemap_origins)
         self._pause = pause
         self._clock = clock
@@ -202,6 +205,8 @@ class RobotsGate:
         kept = min(asked, self.settings.max_crawl_delay)
         self._intervals[origin] = kept
         self._intervals[name] = max(kept, self._intervals.get(name, 0.0))
+        if self._key_of is not None and (key := self._key_of(origin)) != name:
+            self._intervals[key] = max(kept, self._intervals.get(key, 0.0))
 
     def fields(self, item: Item) -> Mapping[str, object]:
         """Give `robots` of the record: allowed, denied, unavailable, ignored."""

@@ -14,12 +14,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from crawler.errors import InvalidURL
 from crawler.models import URL
-from crawler.models.public_suffixes import is_public_suffix
+from crawler.models.public_suffixes import registrable_domain
 from crawler.spider.patterns import url_pattern
 
 Preset = Literal["page", "prefix", "host", "domain", "any"]
@@ -117,18 +116,3 @@ def _host(url: URL) -> str:
     """Host and port, without `www.`; the default ports of http and https are one."""
     netloc = url.origin.netloc.decode("ascii")
     return netloc.removeprefix("www.")
-
-
-@lru_cache(maxsize=4096)
-def registrable_domain(host: str) -> str:
-    """The part of a host's name that somebody registered: `b.co.uk` of `a.b.co.uk`; addresses and suffixes themselves.
-
-    Source: the Public Suffix List.
-    """
-    if ":" in host or host.replace(".", "").isdigit():
-        return host
-    labels = host.rstrip(".").split(".")
-    for at in range(1, len(labels)):
-        if is_public_suffix(".".join(labels[at:])):
-            return ".".join(labels[at - 1 :])
-    return host

@@ -42,6 +42,12 @@ def ask(host: HostClock, now: float, kind: str | None = None, asked: float | Non
         ("http://[::1]:81/", "origin", "http://[::1]:81"),
         ("https://h.example:444/x", "host", "h.example"),
         ("http://h.example?q", "host", "h.example"),
+        ("https://a.b.example.co.uk/x", "registrable_domain", "example.co.uk"),
+        ("https://example.co.uk:444/x", "registrable_domain", "example.co.uk"),
+        ("https://co.uk/", "registrable_domain", "co.uk"),
+        ("http://localhost/", "registrable_domain", "localhost"),
+        ("http://127.0.0.1:8080/", "registrable_domain", "127.0.0.1"),
+        ("http://[::1]/", "registrable_domain", "::1"),
         ("nonsense", "origin", ""),
         ("http://[broken", "host", ""),
     ],
@@ -63,6 +69,19 @@ def test_the_first_rule_that_matches_counts() -> None:
     assert limits_for(politeness, "http://[::1]:81") is slow
     assert limits_for(politeness, "http://example.org") is rest
     assert limits_for(politeness, "") is rest
+
+
+def test_rules_may_name_networks() -> None:
+    """Where hosts are told by their addresses, a rule may name a network; no name lies in one."""
+    near, six, rest = HostLimits(rate=9.0), HostLimits(rate=8.0), HostLimits(rate=1.0)
+    rules = (HostRule("192.0.2.0/24", near), HostRule("2001:DB8::/32", six), HostRule("10.*", near))
+    politeness = Politeness("ip", rest, rules)
+
+    assert limits_for(politeness, "192.0.2.77") is near
+    assert limits_for(politeness, "10.1.2.3") is near
+    assert limits_for(politeness, "2001:db8::5") is six
+    assert limits_for(politeness, "192.0.3.1") is rest
+    assert limits_for(politeness, "h.example") is rest
 
 
 @given(

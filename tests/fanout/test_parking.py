@@ -40,3 +40,19 @@ def test_extreme_priorities_are_kept_in_bounds() -> None:
     parking.park("h", 0, 3)
 
     assert parking.recall("h", 3) == [2, 3, 1]
+
+
+def test_numbers_move_to_another_host() -> None:
+    """What waited under one name stands among those of another, in the order of rank and number."""
+    parking = Parking()
+    for number in (1, 2, 3, 8):
+        parking.park("?a", 0, number)
+    for number in (4, 5):
+        parking.park("1.1.1.1", 0, number)
+    assert parking.recall("?a", 1) == [1]
+
+    assert parking.move("?a", "1.1.1.1")
+    assert not parking.move("?a", "1.1.1.1")
+    assert not parking.has("?a")
+    assert parking.recall("1.1.1.1", 10) == [2, 3, 4, 5, 8]
+    assert parking.count == 0

@@ -41,6 +41,18 @@ def write(folder: Path, text: str) -> Path:
         ("hosts: [{match: x}]", "2:10: hosts[].match: the entry changes nothing; give a limit beside it"),
         ("hosts: [{match: x, burst: 2}]", "2:20: hosts[].burst: has no effect without `rate`"),
         ("circuit: {failures: null, open_for: 1s}", "2:27: circuit.open_for: has no effect with `failures: null`"),
+        (
+            "{per_host: {by: ip}, hosts: [{match: '*.example.com', rate: 1/s}]}",
+            "hosts[].match: with `per_host.by: ip` give an address, a pattern or a network, not '*.example.com'",
+        ),
+        (
+            "hosts: [{match: 192.0.2.0/24, rate: 1/s}]",
+            "2:10: hosts[].match: a network needs `per_host.by: ip`",
+        ),
+        (
+            "{per_host: {by: ip}, request: {proxy: 'http://127.0.0.1:3128'}}",
+            "2:12: per_host.by: with a proxy, hosts cannot be told by their addresses",
+        ),
         ("autothrottle: {min: 1/s}", "2:16: autothrottle.min: has no effect without `enabled: true`"),
         ("autothrottle: {enabled: true, max: 1/m}", "2:31: autothrottle.max: is below `min` (0.1/s)"),
         ("circuit: {open_for: 2m, max_open: 1m}", "2:25: circuit.max_open: is shorter than `open_for`"),
@@ -58,6 +70,21 @@ def test_what_contradicts_or_does_nothing(tmp_path: Path, line: str, finding: st
         load_job(write(tmp_path, text))
 
     assert finding in str(caught.value)
+
+
+def test_hosts_are_told_by_domain_or_address(tmp_path: Path) -> None:
+    """Both ways are the engine's, with networks for addresses."""
+    domain = load_job(write(tmp_path, "per_host: {by: registrable_domain}"))
+    address = load_job(
+        write(
+            tmp_path,
+            "per_host: {by: ip, rate: 1/s}\nhosts: [{match: 192.0.2.0/24, rate: 5/s}, {match: '::1', rate: 9/s}]",
+        )
+    )
+
+    assert domain.plan().politeness.by == "registrable_domain"
+    assert address.plan().politeness.by == "ip"
+    assert [rule.match for rule in address.plan().politeness.rules] == ["192.0.2.0/24", "::1"]
 
 
 def test_hosts_are_throttled_where_it_is_asked_for_and_in_crawls(tmp_path: Path) -> None:

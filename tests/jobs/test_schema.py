@@ -47,8 +47,8 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
         ),
         ("per_host: {rate: 5}", "1:18: per_host.rate: 5 is no rate; write a rate like 20/s, 30/m or 1/5s"),
         (
-            "per_host: {by: ip}",
-            "1:16: per_host.by: 'ip' is known, but this version does not do it yet (it does origin or host)",
+            "state: {durability: none}",
+            "1:21: state.durability: 'none' is known, but this version does not do it yet (it does batch or full)",
         ),
         ("recrawl: {}", "1:1: recrawl: this key is known, but this version does not do it yet; take it out"),
         (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from crawler.models.public_suffixes import registrable_domain
 from crawler.spider.errors import BadExpression
-from crawler.spider.scope import Preset, Scope, registrable_domain
+from crawler.spider.scope import Preset, Scope
 
 SEED = "http://shop.example.co.uk:81/a/index.html"
 
