@@ -31,6 +31,7 @@ from crawler.fanout.errors import RunError
 from crawler.fanout.run import STATE_FILE, SUMMARY_FILE
 from crawler.fanout.summary import REPORT_FILE
 from crawler.jobs import Job, JobError
+from crawler.jobs.crew_job import run_of
 
 _DRY_RUN_SHOWN = 10
 
@@ -98,7 +99,7 @@ async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool, is
     staff = job.staff(plan, testbed_url=testbed_url, is_retry=is_retry)
     # An input without an identity is a stream: it may come slowly, and is read beside the run.
     items = Feed(staff.items) if plan.input_id is None and not is_retry else staff.items
-    work = Run(plan, items, staff.processor, gate=staff.gate)
+    work = run_of(job, plan, staff, items, testbed_url=testbed_url)
     progress = choose_progress("none" if quiet else job.progress_mode, job.progress_interval)
     async with shown(progress, work.stats):
         with _interruptible(work, progress), watched(job, work):

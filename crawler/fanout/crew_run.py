@@ -46,10 +46,15 @@ class CrewRun(Run):
         team: Makes what a process works with, in that process. `None` if the plan alone says everything, and can be
             pickled.
         may_grow: Finished requests may bring new ones: there is a processor.
+        is_spaced: A gate may ask for more space between the requests of any host.
+        screen: Says of each request that was found whether it is one of the run.
         observers: Are told of every attempt that ended, a moment later.
 
     Raises:
         ValueError: The plan cannot be done by several processes.
+
+    Attributes:
+        crew: The processes.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class CrewRun(Run):
         *,
         may_grow: bool = False,
         is_spaced: bool = False,
+        screen: Callable[[Item], bool] | None = None,
         observers: Iterable[Observer] = (),
     ) -> None:
         super().__init__(plan, items, observers=observers)
@@ -68,7 +74,8 @@ class CrewRun(Run):
         self._processes = processes
         self._team = team
         self._may_grow = may_grow
-        self._crew = Crew(plan, processes, self._setup, self, is_spaced=is_spaced)
+        self._screen = screen
+        self.crew = Crew(plan, processes, self._setup, self, is_spaced=is_spaced)
         self._now: Callable[[], float] = time.monotonic
         self._books: Ledger | None = None
         self._recorder: Recorder | None = None
@@ -76,7 +83,7 @@ class CrewRun(Run):
 
     def _setup(self, number: int, takes_over: bool) -> Setup:
         plan = plan_of(self.plan, number, self._processes, is_stripped=self._team is not None)
-        hosts = tuple(self._crew.shares.known(number))
+        hosts = tuple(self.crew.shares.known(number))
         return Setup(plan, self._team, takes_over, bool(self.observers), hosts)
 
     # -- in the places of what a run in one process has ---------------------------------------------------------------
@@ -84,7 +91,7 @@ class CrewRun(Run):
     def _ledger(self, frontier: Frontier, clock: Callable[[], float]) -> Ledger:
         plan = self.plan
         self._now = clock
-        self._crew.shares.remember(frontier.hosts(), is_news=False)
+        self.crew.shares.remember(frontier.hosts(), is_news=False)
         self._recorder = Recorder(plan.run_id, plan.name, plan.worker, time.time() - clock(), plan.secrets)
         self._books = Ledger(
             frontier,
@@ -93,7 +100,7 @@ class CrewRun(Run):
             stats=self.stats,
             clock=clock,
             concurrency=plan.concurrency * self._processes,
-            turns=self._crew.shares,
+            turns=self.crew.shares,
             by=plan.politeness.by,
             addresses=self._addresses,
             may_grow=self._may_grow,
@@ -102,28 +109,28 @@ class CrewRun(Run):
 
     async def _hire(self, stack: AsyncExitStack, ledger: Books, clock: Callable[[], float]) -> Downloads | None:
         assert self._books is not None
-        self._crew.begin(self._books)
-        self._engine = self._crew
+        self.crew.begin(self._books)
+        self._engine = self.crew
         return None
 
     def _look(self, ledger: Books, cpu: float) -> Look:
-        self._crew.read_gauges(self.stats)
-        gauges = self._crew.gauges
+        self.crew.read_gauges(self.stats)
+        gauges = self.crew.gauges
         return Look(
             cpu=max([cpu, *(one.cpu for one in gauges)]),
             in_flight=self.stats.in_flight,
             slots=self.plan.concurrency * self._processes,
             held=sum(one.held for one in gauges),
-            put_off=self._crew.waiting,
+            put_off=self.crew.waiting,
             is_behind=ledger.is_behind,
             is_starved=ledger.is_starved,
         )
 
     def _memory_share(self) -> float | None:
-        return memory_share(sum(one.memory for one in self._crew.gauges))
+        return memory_share(sum(one.memory for one in self.crew.gauges))
 
     async def _commit(self, ledger: Books) -> None:
-        self._crew.read_gauges(self.stats)
+        self.crew.read_gauges(self.stats)
         await super()._commit(ledger)
 
     def _suspended(self) -> dict[str, float]:
@@ -140,17 +147,20 @@ class CrewRun(Run):
         absorb(stats, delta, counts, self._now())
         for key, seconds in delta.get("suspended", {}).items():
             self._away[key] = self._away.get(key, 0.0) + seconds
-        self._crew.shares.remember(HostRow(*row) for row in delta.get("host_rows", ()))
+        self.crew.shares.remember(HostRow(*row) for row in delta.get("host_rows", ()))
         for attempt in seen:
             self._tell(attempt)
         if rules.receive(stats.bytes_wire):
             self.stop("requested")
         assert self._books is not None
-        self._crew.read_gauges(stats)
+        self.crew.read_gauges(stats)
         for one in values:
             if rules.finish(one[1] == "failed"):
                 self.stop("requested")
-            if (blocked := self._books.record(finished_of(one))) is not None:
+            finished = finished_of(one)
+            if finished.found and self._screen is not None:
+                finished = finished._replace(found=[item for item in finished.found if self._screen(item)])
+            if (blocked := self._books.record(finished)) is not None:
                 await blocked
 
     def _tell(self, values: tuple[Any, ...]) -> None:
@@ -199,5 +209,7 @@ def check_plan(plan: Plan, processes: int) -> None:
         raise ValueError("several processes need a system that hands sockets over, which Windows does not")
     if plan.download is not None and plan.download.pack is not None:
         raise ValueError("one process writes an archive of downloads; several would write over each other")
+    if plan.politeness.by not in ("origin", "host"):
+        raise ValueError("whose a host is is known before its address is: one process alone can go by addresses")
     if plan.client.keeps_cookies:
         raise ValueError("cookies that are kept belong to one process; several would not know each other's")

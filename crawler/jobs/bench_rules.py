@@ -18,6 +18,7 @@ from crawler.jobs.urls import url_problem
 
 BENCH_ONLY: Final = ("bench", "thresholds")
 _FETCH_ONLY: Final = {
+    ("workers",): "each arm has a process of its own",
     ("concurrency",): "say how many at once by `vus` of each arm",
     ("per_host",): "a benchmark asks its one target as hard as each arm says",
     ("hosts",): "a benchmark asks its one target as hard as each arm says",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,8 @@ def crawl_of(
     gate: RobotsGate | None,
     state_file: Path | None,
     testbed_url: str | None = None,
+    *,
+    is_limited: bool = True,
 ) -> Crawl:
     """Make the crawl of a job, as it was when it was stopped.
 
@@ -75,10 +78,12 @@ def crawl_of(
         gate: Of the same run.
         state_file: The database of the run's state, if there may be one.
         testbed_url: What addresses that begin with `/` are put behind.
+        is_limited: Keep to the budgets of pages; if false, somebody else does (`Crawl.spend`).
     """
     sitemaps = [_on_testbed(url, testbed_url) for url in model.sitemaps.urls]
+    settings = crawl_settings(model)
     crawl = Crawl(
-        crawl_settings(model),
+        settings if is_limited else replace(settings, max_pages=None, max_pages_per_host=None),
         seeds,
         sitemaps=sitemaps,
         extractor=extractor_of(model),

@@ -11,13 +11,14 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
 from crawler.fanout import BodyPolicy, ClientOptions, Item, Output, Plan, RetryPolicy
+from crawler.fanout.crew_setup import Hands
 from crawler.fanout.ids import new_run_id
 from crawler.fanout.pages import Gate, Processor
 from crawler.fanout.plan import RETRIED_KINDS, RETRIED_STATUS
@@ -28,6 +29,7 @@ from crawler.jobs.bench_job import MAX_URLS, BenchJob, ReportFile, cells_of, one
 from crawler.jobs.body_file import read_body_file
 from crawler.jobs.checks import response_checks
 from crawler.jobs.crawl_job import crawl_of, extraction_of, gate_of, held_of
+from crawler.jobs.crew_schema import cores
 from crawler.jobs.download_job import client_headers_of, download_of, once_of
 from crawler.jobs.findings import Finding, JobError, Mark
 from crawler.jobs.identity import job_digests
@@ -106,6 +108,7 @@ class Job:
         progress_interval: `progress.interval` in seconds.
         log: Where a log goes, if one is wanted.
         telemetry: What monitoring sees.
+        workers: Processes that fetch.
         description, tags, contact: For people, and for filters.
         schedule, retention, notify, network: What the service goes by.
     """
@@ -119,6 +122,7 @@ class Job:
         self.progress_interval = model.progress.interval
         self.log = log_plan(model.log)
         self.telemetry = telemetry_plan(model.telemetry)
+        self.workers = cores(model.workers)
         self.description = model.description or ""
         self.tags = tuple(model.tags)
         self.contact = model.contact
@@ -223,6 +227,25 @@ class Job:
         state_file = None if plan.state_dir is None else plan.state_dir / STATE_FILE
         crawl = crawl_of(self._model, items, gate, state_file, testbed_url)
         return Staff(crawl.items(), chain([processor for processor in (others, crawl) if processor]), gate, crawl)
+
+    def hands(self, plan: Plan, *, guard: Callable[[str], bool] | None, testbed_url: str | None = None) -> Hands:
+        """Give what one process of several works with.
+
+        Args:
+            plan: Of the process, without `client` and `checks`.
+            guard: Which addresses it may reach.
+            testbed_url: As for `items`.
+        """
+        model = self._model
+        plan = replace(plan, client=self._client(guard), checks=response_checks(model.checks))
+        gate = gate_of(model, plan.politeness)
+        others = self.processor(testbed_url=testbed_url)
+        if self.kind != "crawl":
+            return Hands(plan, others, gate)
+        state_file = None if plan.state_dir is None else plan.state_dir / STATE_FILE
+        items = self.items(testbed_url=testbed_url, plan=plan)
+        crawl = crawl_of(model, items, gate, state_file, testbed_url, is_limited=False)
+        return Hands(plan, chain([processor for processor in (others, crawl) if processor]), gate)
 
     def processor(self, *, testbed_url: str | None = None) -> Processor | None:
         """What looks at the pages of the run: what takes rows out, what names further pages; `None` if nobody does.

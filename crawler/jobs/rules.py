@@ -13,6 +13,7 @@ from typing import Final
 from crawler.jobs.auth_rules import auth_rules
 from crawler.jobs.bench_rules import kind_rules
 from crawler.jobs.crawl_rules import crawl_rules
+from crawler.jobs.crew_rules import crew_rules
 from crawler.jobs.download_rules import download_rules
 from crawler.jobs.fields import loosen
 from crawler.jobs.findings import Finding
@@ -202,6 +203,7 @@ _RULES: Final = (
     polite_rules,
     download_rules,
     crawl_rules,
+    crew_rules,
     service_rules,
     watch_rules,
     kind_rules,

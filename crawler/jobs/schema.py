@@ -16,6 +16,7 @@ from crawler.jobs.auth_schema import AuthSection
 from crawler.jobs.bench_schema import Bench
 from crawler.jobs.checks_schema import Check
 from crawler.jobs.crawl_schema import CrawlSection, Robots, Sitemaps
+from crawler.jobs.crew_schema import Workers
 from crawler.jobs.dedupe_schema import Dedupe
 from crawler.jobs.download_schema import ByteRateOrNull, Checksums, Download
 from crawler.jobs.extract_schema import ExtractRule
@@ -269,7 +270,9 @@ class JobFile(Section):
     """How one answer leads to the next."""
     dedupe: Dedupe = Dedupe()
     concurrency: Annotated[int, whole(1, 10_000)] = 64
-    """Requests on the wire at once."""
+    """Requests on the wire at once, of each worker."""
+    workers: Workers = 1
+    """Processes that fetch; auto is one per core. A host belongs to one of them."""
     per_host: PerHost = PerHost()
     hosts: Annotated[list[HostEntry], OneOrMany()] = []
     """Other limits for some hosts; the first that matches counts."""

@@ -27,6 +27,7 @@ import orjson
 from crawler.fanout import Output, Plan, Run, Stats
 from crawler.fanout.errors import RunError
 from crawler.jobs import Job, JobError, load_job
+from crawler.jobs.crew_job import run_of
 from crawler.jobs.network import guard_of
 from crawler.service.content import content_digest, folder_size
 from crawler.service.logs import log_to_stderr
@@ -148,7 +149,7 @@ def _execute(order: Order, wire: Wire) -> int:
     plan = replace(plan, outputs=_to_files(plan.outputs, folder), grace=min(plan.grace, order.grace))
     with _testbed(job, plan) as url:
         staff = job.staff(plan, testbed_url=url)
-        return _run(Run(plan, staff.items, staff.processor, gate=staff.gate), plan, wire)
+        return _run(run_of(job, plan, staff, testbed_url=url, public_only=True, allow=allow), plan, wire)
 
 
 def _to_files(outputs: tuple[Output, ...], folder: Path) -> tuple[Output, ...]:

@@ -148,6 +148,11 @@ class Crawl:
         item.priority = self._priority(item.priority, 0)
         return item
 
+    def spend(self, item: Item) -> bool:
+        """Take a page from the budgets that another process has found; false if there is none left."""
+        is_page = item.refused is None and _sitemap_level(item) is None
+        return not is_page or self.judge.spend(item.url)
+
     def restore(self, items: Iterable[Item]) -> None:
         """Take up the count of pages and the scope from what an earlier run knew, seeds included."""
         self.judge.forget_pages()
@@ -170,6 +175,8 @@ class Crawl:
     async def process(self, page: Page) -> Findings:
         """Look at one page; see `crawler.fanout.pages.Processor`."""
         status = page.response.status_code
+        if page.item.depth == 0 and page.item.discovered_by == "redirect":
+            self.judge.scope.add_seed(page.item.url)  # another process may have found it
         announced = self._announce(page)
         if 300 <= status < 400:
             findings = self._redirect(page)
