@@ -69,4 +69,7 @@ def _show_to_monitoring(job: Job, run: Run, stack: ExitStack) -> None:
         from crawler.telemetry.otlp import exporting
 
         about = (run.stats, run.plan.name, run.plan.run_id, wanted.otlp)
-        run.observers.append(stack.enter_context(exporting(*about, time.monotonic, host_label=wanted.host_label)))
+        observer = stack.enter_context(exporting(*about, time.monotonic, host_label=wanted.host_label))
+        run.observers.append(observer)
+        if wanted.propagate:
+            run.tracer = observer

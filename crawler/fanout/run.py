@@ -55,6 +55,7 @@ from crawler.fanout.sinks.rows import wants_headers
 from crawler.fanout.stats import Stats
 from crawler.fanout.stopping import StopRules
 from crawler.fanout.summary import make_summary, write_summary
+from crawler.fanout.tracing import TRACEPARENT, TracedClient, Tracer
 from crawler.fanout.turns import Turns
 from crawler.fanout.workers import Engine
 from crawler.models import URL
@@ -91,6 +92,7 @@ class Run:
         plan: As given.
         stats: Live counters; see `Stats`.
         observers: Who is told of attempts; may be added to before `execute`.
+        tracer: Names the spans that requests tell of by `traceparent`; may be set before `execute`.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class Run:
         self._items = items
         self._client = client
         self.observers = list(observers)
+        self.tracer: Tracer | None = None
         self._rules = StopRules(plan.stop)
         self._addresses = Addresses(system_addresses(plan.client.names)) if plan.politeness.by == "ip" else None
         interval: Callable[[str], float | None] | None = None if gate is None else gate.interval
@@ -238,7 +241,7 @@ class Run:
     ) -> Engine:
         plan, stats, turns, rules = self.plan, self.stats, self._turns, self._rules
         processor, gate, observers = self._processor, self._gate, self.observers
-        epoch = time.time() - clock()
+        epoch, tracer = time.time() - clock(), self.tracer
         recorder = Recorder(
             plan.run_id, plan.name, plan.worker, epoch, plan.secrets, wants_headers=wants_headers(plan.outputs)
         )
@@ -247,7 +250,7 @@ class Run:
             return recorder.record(result, result.target.item, result.target.fp)
 
         extras = Extras(plan, record_of, epoch, stats.mask)
-        sender = watched(client, plan)
+        sender = watched(client if tracer is None else TracedClient(client), plan)
         fetcher = Fetcher(
             sender,
             clock=clock,
@@ -279,12 +282,16 @@ class Run:
                 if not result.attempts and rules.begin():
                     self.stop("requested")
             asked, begun = result.host, clock()
+            if tracer is not None:
+                TRACEPARENT.set(tracer.begin(result))
             try:
                 is_over = not await fetcher.attempt(result)
             except BaseException:
                 stats.in_flight -= 1  # cancelled: it did not end, it was not made
                 turns.cancel(asked, clock())
                 raise
+            if tracer is not None:
+                TRACEPARENT.set(None)
             if not is_over:
                 stats.in_flight -= 1
                 stats.waiting += 1

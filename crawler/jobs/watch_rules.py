@@ -42,11 +42,13 @@ class TelemetryPlan:
         prometheus: Host and port to serve metrics at.
         otlp: Base URL of an OTLP collector.
         host_label: Whether errors are counted by host.
+        propagate: Whether servers are told the span of each attempt.
     """
 
     prometheus: tuple[str, int] | None = None
     otlp: str | None = None
     host_label: bool = False
+    propagate: bool = False
 
 
 def watch_rules(tree: Map) -> Iterator[Finding]:
@@ -57,6 +59,16 @@ def watch_rules(tree: Map) -> Iterator[Finding]:
         if part is not None and find_spec(package) is None:
             where = locate(tree, ("telemetry", name), key=True)
             yield Finding(where, f"telemetry.{name} needs packages that are not installed: {INSTALL}")
+    if isinstance(section, Map) and "propagate" in section.entries and not _has_collector(section):
+        yield Finding(
+            section.entries["propagate"].key_mark, "telemetry.propagate: has no effect without `otlp.endpoint`"
+        )
+
+
+def _has_collector(section: Map) -> bool:
+    otlp = section.get("otlp")
+    named = otlp.get("endpoint") if isinstance(otlp, Map) else None
+    return named is not None or bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
 
 
 def log_plan(log: Log | None) -> LogPlan | None:
@@ -71,4 +83,4 @@ def telemetry_plan(telemetry: Telemetry) -> TelemetryPlan:
     endpoint = telemetry.otlp.endpoint
     if endpoint is None and find_spec(_NEEDS["otlp"]) is not None:
         endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return TelemetryPlan(telemetry.prometheus.listen, endpoint or None, telemetry.host_label)
+    return TelemetryPlan(telemetry.prometheus.listen, endpoint or None, telemetry.host_label, telemetry.propagate)

@@ -63,3 +63,5 @@ class Telemetry(BaseModel):
     otlp: Otlp = Otlp()
     host_label: Bool = False
     """Count errors by host, too; many hosts make many series."""
+    propagate: Bool = False
+    """Tell servers the span of each attempt, by a `traceparent` header; needs `otlp`."""

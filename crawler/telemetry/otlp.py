@@ -18,6 +18,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from crawler.fanout.record import mask
@@ -32,6 +33,21 @@ EXPORT_EVERY_S: Final = 10.0
 _LAST_WORDS_MS: Final = 5_000  # what the exporters get at the end; a collector that hangs must not hold the run
 
 
+class ChosenIds(RandomIdGenerator):
+    """Random ids, but for spans whose id was told to a server before they were made.
+
+    Attributes:
+        next: Id of the next span, if it was chosen.
+    """
+
+    next: int | None = None
+
+    def generate_span_id(self) -> int:
+        """Give the id of a new span."""
+        chosen, self.next = self.next, None
+        return super().generate_span_id() if chosen is None else chosen
+
+
 class OtlpObserver:
     """Is told of attempts; makes a span and a sample of the duration of each.
 
@@ -40,6 +56,7 @@ class OtlpObserver:
         run: The span of the whole run.
         record: Takes the duration of an attempt in seconds, with its attributes.
         clock: Monotonic seconds, as results have them.
+        ids: Gives the spans of the tracer their ids.
     """
 
     def __init__(
@@ -48,11 +65,25 @@ class OtlpObserver:
         run: Span,
         record: Callable[[float, dict[str, str | int]], None],
         clock: Callable[[], float],
+        ids: ChosenIds,
     ) -> None:
+        self._ids = ids
+        self._trace = run.get_span_context()
+        self._told: dict[int, int] = {}  # id() of a result under way -> id of the span of its attempt
         self._tracer = tracer
         self._parent = set_span_in_context(run)
         self._record = record
         self._epoch = time.time() - clock()
+
+    def begin(self, result: Result) -> str:
+        """Give the `traceparent` of an attempt; see `crawler.fanout.tracing.Tracer`.
+
+        Source: W3C Trace Context §3.2.
+        """
+        span_id = self._told.get(id(result))
+        if span_id is None:
+            span_id = self._told[id(result)] = self._ids.generate_span_id()
+        return f"00-{self._trace.trace_id:032x}-{span_id:016x}-{self._trace.trace_flags:02x}"
 
     def attempt(self, result: Result, host: str) -> None:
         """Make the span of an attempt that ended."""
@@ -67,6 +98,7 @@ class OtlpObserver:
         attributes["url.full"] = mask(result.url)
         if result.attempts > 1:
             attributes["http.request.resend_count"] = result.attempts - 1
+        self._ids.next = self._told.pop(id(result), None)
         span = self._tracer.start_span(
             method, self._parent, SpanKind.CLIENT, attributes, start_time=self._nanoseconds(result.begun)
         )
@@ -95,7 +127,8 @@ def exporting(
     base = endpoint.rstrip("/")
     reader = PeriodicExportingMetricReader(OTLPMetricExporter(f"{base}/v1/metrics"), EXPORT_EVERY_S * 1000)
     meters = MeterProvider([reader], resource, shutdown_on_exit=False)
-    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
+    ids = ChosenIds()
+    tracers = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=ids)
     tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{base}/v1/traces")))
     meter = meters.get_meter("crawler", __version__)
     for metric in metrics_of(stats, host_label=host_label):
@@ -106,7 +139,7 @@ def exporting(
     tracer = tracers.get_tracer("crawler", __version__)
     try:
         with tracer.start_as_current_span("crawler.run", attributes={"crawler.run_id": run_id}) as span:
-            yield OtlpObserver(tracer, span, duration.record, clock)
+            yield OtlpObserver(tracer, span, duration.record, clock, ids)
     finally:
         tracers.force_flush(_LAST_WORDS_MS)
         tracers.shutdown()

@@ -53,6 +53,7 @@ def write(folder: Path, text: str) -> Path:
             "{per_host: {by: ip}, request: {proxy: 'http://127.0.0.1:3128'}}",
             "2:12: per_host.by: with a proxy, hosts cannot be told by their addresses",
         ),
+        ("telemetry: {propagate: true}", "2:13: telemetry.propagate: has no effect without `otlp.endpoint`"),
         ("autothrottle: {min: 1/s}", "2:16: autothrottle.min: has no effect without `enabled: true`"),
         ("autothrottle: {enabled: true, max: 1/m}", "2:31: autothrottle.max: is below `min` (0.1/s)"),
         ("circuit: {open_for: 2m, max_open: 1m}", "2:25: circuit.max_open: is shorter than `open_for`"),

@@ -14,8 +14,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from crawler.fanout import Item, Plan, RetryPolicy, Run
+from crawler.models import Request, Response
 from crawler.telemetry.otlp import exporting
 from crawler.testbed import Testbed
+from tests.peers.clients import Answer, ScriptedClient
 
 
 @contextmanager
@@ -78,3 +80,48 @@ def test_a_run_is_a_trace_and_its_counters_are_metrics() -> None:
     }
     assert outcomes["ok"] == 9
     assert sum(point.count for point in metrics["http.client.request.duration"].histogram.data_points) == 10
+
+
+def test_servers_are_told_the_span_of_each_attempt() -> None:
+    """Each attempt, retries and redirects included, carries the `traceparent` of the very span that is exported."""
+    told: list[tuple[str, str]] = []
+
+    class Noting(ScriptedClient):
+        async def send(
+            self, request: Request, *, stream: bool = False, follow_redirects: bool = False, auth: None = None
+        ) -> Response:
+            told.append((request.url.path, request.headers["traceparent"]))
+            return await super().send(request, stream=stream, follow_redirects=follow_redirects)
+
+    def script(url: str, number: int) -> Answer:
+        if url.endswith("/moved"):
+            return Response.from_wire(302, [(b"Location", b"http://b.example/there")], b"", {}, Request("GET", url))
+        return 503 if number == 1 and url.endswith("/again") else 200
+
+    with collector() as (endpoint, taken):
+        items = [Item(f"http://a.example/{path}") for path in ("plain", "again", "moved")]
+        plan = Plan("shop", retry=RetryPolicy(attempts=2, base=0.0), concurrency=1)
+        run = Run(plan, items, client=Noting(script))
+        with exporting(run.stats, "shop", "RUN", endpoint, time.monotonic) as observer:
+            run.observers.append(observer)
+            run.tracer = observer
+            anyio.run(run.execute)
+
+    traces = [ExportTraceServiceRequest.FromString(data) for data in taken["/v1/traces"]]
+    groups = [scope for trace in traces for group in trace.resource_spans for scope in group.scope_spans]
+    spans = {span.span_id.hex(): span.trace_id.hex() for scope in groups for span in scope.spans if span.name == "GET"}
+    assert len(spans) == 4
+    assert {value[:-3] for _, value in told} == {f"00-{trace}-{span}" for span, trace in spans.items()}
+    assert all(int(value[-2:], 16) & 1 for _, value in told)  # sampled
+    by_path = dict(told)
+    assert by_path["/moved"] == by_path["/there"]
+    assert len({value for path, value in told if path == "/again"}) == 2
+
+
+def test_nobody_is_told_unless_asked_for() -> None:
+    """Without a tracer no header is added."""
+    client = ScriptedClient()
+    anyio.run(Run(Plan("shop"), [Item("http://a.example/")], client=client).execute)
+
+    assert client.last is not None
+    assert "traceparent" not in client.last.headers
