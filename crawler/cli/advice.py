@@ -63,7 +63,7 @@ _ADVICE: Final[tuple[tuple[str, str], ...]] = (
     ("selector_timeout", "a selector or pattern takes too long on this page; make it simpler"),
     ("cancelled", "the same command goes on"),
     ("worker_lost", "the same command goes on"),
-    ("deadline", "the same command goes on"),
+    ("deadline", "no turn came in time; raise timeout.queue, concurrency or per_host.rate, then `crawler retry`"),
     ("internal", "a bug in crawler; please report it with this URL"),
 )
 

@@ -324,6 +324,7 @@ class Plan:
         run_id: ULID of this run.
         concurrency: Requests on the wire at once.
         timeout: Limits of one attempt; the clock starts when the request gets its slot.
+        queue: Seconds that a request may wait for its first slot and its host before it fails unsent; `None` for ever.
         retry: When to try again.
         politeness: What each host is asked at most.
         stop: When to end early.
@@ -352,6 +353,7 @@ class Plan:
     run_id: str = field(default_factory=new_run_id)
     concurrency: int = 64
     timeout: Timeout = field(default_factory=_job_timeout)
+    queue: float | None = None
     retry: RetryPolicy = RetryPolicy()
     politeness: Politeness = Politeness(limits=HostLimits(concurrency=8))
     stop: StopLimits = StopLimits()

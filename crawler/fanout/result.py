@@ -23,7 +23,6 @@ Bytes = bytes  # which in the class below is a count
 MAX_ATTEMPT_ERRORS: Final = 20
 """Failed tries whose kinds are kept; later ones are only counted."""
 
-_CANCELLED: Final = frozenset({"cancelled", "deadline"})
 
 
 class Result:
@@ -132,7 +131,7 @@ class Result:
         kind = self.error_kind
         if kind is None:
             return "unchanged" if self.is_unchanged else "ok"
-        if kind in _CANCELLED:
+        if kind == "cancelled":
             return "cancelled"
         return "skipped" if family(kind) == "policy" else "failed"
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -43,6 +44,7 @@ from crawler.fanout.kinds import DISK_KINDS
 from crawler.fanout.ledger import Ledger
 from crawler.fanout.lock import StateLock
 from crawler.fanout.memory import MemoryWatch, memory_share
+from crawler.fanout.overdue import Overdue
 from crawler.fanout.pages import Gate, Processor, process
 from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
 from crawler.fanout.polite import PoliteSource
@@ -127,6 +129,7 @@ class Run:
         self._reason: StopReason | None = None
         self._disk_error: OutputError | None = None
         self._engine: Workforce | None = None
+        self._watch_queue: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._stopped: anyio.Event | None = None
         self._is_aborted = False
 
@@ -212,6 +215,8 @@ class Run:
                 helpers.start_soon(self._watch, ledger, clock)
                 if plan.stop.after is not None:
                     helpers.start_soon(self._stop_after, plan.stop.after)
+                if self._watch_queue is not None:
+                    helpers.start_soon(self._watch_queue)
                 try:
                     if downloads is not None:
                         await downloads.prepare()
@@ -263,6 +268,8 @@ class Run:
             hops=Hops(plan, sender.send, self._judge, turns, clock, self._addresses) if plan.follow_redirects else None,
         )
 
+        overdue = None if plan.queue is None else Overdue(plan.queue, turns, clock)
+
         async def attempt(result: Result) -> bool:
             if result.attempts:
                 stats.waiting -= 1
@@ -271,6 +278,8 @@ class Run:
                 if (fate := await preparation.use_turn(result)) != "go":
                     stats.waiting += bool(result.attempts and fate == "wait")
                     return fate == "wait"
+            if overdue is not None and overdue.refuse(result):
+                return False
             if turns.is_given_up(result.host):
                 turns.cancel(result.host, clock())
                 result.skip(HostSuspended(f"{result.host} wants no more requests for now"), clock())
@@ -363,7 +372,11 @@ class Run:
         ledger.deliver = deliver
         preparation = None if gate is None else Preparation(gate, self._judge, client, turns, clock, drop)
         source = PoliteSource(ledger, turns, clock, lambda result: str(result.target.host))
-        return Engine(source, attempt=attempt, again=again, deliver=deliver, concurrency=plan.concurrency, clock=clock)
+        slots = plan.concurrency
+        engine = Engine(source, attempt=attempt, again=again, deliver=deliver, concurrency=slots, clock=clock)
+        if overdue is not None:
+            self._watch_queue = partial(overdue.watch, drop, engine.wake, engine.fail)
+        return engine
 
     def _open_bodies(self, claim: Claim, client: HTTPClient, clock: Callable[[], float]) -> BodyKeeper | Downloads:
         plan = self.plan

@@ -368,6 +368,23 @@ class Turns:
         self._wake(host, now)
         return gone
 
+    def take_out(self, is_wanted: Callable[[Result], bool]) -> list[Result]:
+        """Give what waits and is wanted elsewhere; it waits no more."""
+        out: list[Result] = []
+        for host in self._hosts.values():
+            taken = [result for result in host.queue if is_wanted(result)]
+            if not taken:
+                continue
+            out += taken
+            gone = set(map(id, taken))
+            host.queue = deque(result for result in host.queue if id(result) not in gone)
+            self.waiting -= len(taken)
+            if not host.queue:
+                host.at = None  # what stands in the heap is passed over
+            if host.has_more and not host.is_hungry and 2 * len(host.queue) <= host.quota:
+                self._note_hunger(host)
+        return out
+
     def _wake(self, host: Host, now: float) -> None:
         if host.queue and (host.at is None or host.clock.is_given_up):
             self._schedule(host, now)

@@ -35,6 +35,7 @@ _FETCH_ONLY: Final = {
     ("stop",): "a benchmark ends by `bench.requests` or `bench.duration`",
     ("timeout", "connect"): "a benchmark has `timeout.total` alone, which every client understands",
     ("timeout", "read"): "a benchmark has `timeout.total` alone, which every client understands",
+    ("timeout", "queue"): "a benchmark has `timeout.total` alone, which every client understands",
     ("timeout", "dns"): "a benchmark has `timeout.total` alone, which every client understands",
     ("timeout", "tls"): "a benchmark has `timeout.total` alone, which every client understands",
     ("timeout", "ttfb"): "a benchmark has `timeout.total` alone, which every client understands",

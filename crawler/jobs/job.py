@@ -156,6 +156,7 @@ class Job:
             run_id=run_id,
             concurrency=model.concurrency,
             timeout=timeout_of(model),
+            queue=model.timeout.queue,
             retry=self._retry(),
             politeness=politeness_of(model),
             stop=stop_limits_of(model),

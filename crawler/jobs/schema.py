@@ -125,6 +125,8 @@ class _UrlOrMap:
 class TimeoutSection(Section):
     """Limits of one attempt; null is none. The clock starts when the request gets its slot."""
 
+    queue: LimitOrNull = None
+    """Longest wait for the host's turn and for a slot; then the request fails unsent (`deadline`)."""
     dns: LimitOrNull = 5.0
     """Name look-up; null counts it within `connect`."""
     connect: LimitOrNull = 10.0
