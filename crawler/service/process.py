@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
-from crawler.service.settings import worker_environment
+from crawler.service.birth import Child, Nursery, pair
 from crawler.service.worker import Order
 
 MAX_LINE: Final = 1024 * 1024
@@ -34,42 +33,47 @@ class Process:
         last: How the run ended, by its own words: `ended` or `refused`; None while it goes, and if it just died.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, on_message: Callable[[Message], None]) -> None:
-        self._process = process
+    def __init__(
+        self,
+        child: Child,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_message: Callable[[Message], None],
+    ) -> None:
+        self._child = child
+        self._reader = reader
+        self._writer = writer
         self._on_message = on_message
         self.heard = asyncio.get_running_loop().time()
         self.last: Message | None = None
 
     @classmethod
-    async def start(cls, order: Order, on_message: Callable[[Message], None]) -> Process:
+    async def start(cls, order: Order, nursery: Nursery, on_message: Callable[[Message], None]) -> Process:
         """Start it and tell it what to do.
 
         Raises:
             OSError: The system has no room for it.
         """
-        with _open_log(Path(order.folder)) as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "crawler.service.worker"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env=worker_environment(inline=order.inline),
-                limit=MAX_LINE,
-                start_new_session=True,  # Ctrl-C at a terminal is for the service alone: it stops its runs in order
-            )
-        self = cls(process, on_message)
+        ours, theirs = pair()
+        try:
+            with theirs, _open_log(Path(order.folder)) as log:
+                child = await nursery.bear(theirs, log, inline=order.inline)
+            reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
+        except BaseException:
+            ours.close()
+            raise
+        self = cls(child, reader, writer, on_message)
         self._send(orjson.dumps(asdict(order)))
         return self
 
     async def wait(self) -> int:
         """Pass messages on until it has ended; gives its exit code, negative for a signal."""
-        assert self._process.stdout is not None
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(ValueError):  # a line without end: it is not ours any more
-            async for line in self._process.stdout:
+        with contextlib.suppress(ValueError, ConnectionError):  # a line without end; or killed with words unread
+            async for line in self._reader:
                 self.heard = loop.time()
                 self._take(line)
-        code = await self._process.wait()
+        code = await self._child.wait()
         self._close()
         return code
 
@@ -93,15 +97,12 @@ class Process:
 
     def kill(self) -> None:
         """End it, whatever it is doing."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._child.kill()
 
     def _send(self, word: bytes) -> None:
-        assert self._process.stdin is not None
         with contextlib.suppress(OSError, RuntimeError):
-            self._process.stdin.write(word + b"\n")
+            self._writer.write(word + b"\n")
 
     def _close(self) -> None:
-        assert self._process.stdin is not None
         with contextlib.suppress(OSError, RuntimeError):
-            self._process.stdin.close()
+            self._writer.close()

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crawler.service.birth import Nursery
 from crawler.service.catalog import INLINE, Catalog
 from crawler.service.errors import NotPossible
 from crawler.service.hub import Hub
@@ -87,6 +88,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._not_before: dict[str, float] = {}
         self._news = asyncio.Event()
+        self._nursery = Nursery()
         self.is_draining = False
 
     @property
@@ -102,6 +104,7 @@ class Runner:
 
     async def run(self) -> None:
         """Start what is queued, until cancelled."""
+        await self._nursery.open()  # its imports are done before the first run is due
         while True:
             if not self.is_draining:
                 self._start_queued()
@@ -163,6 +166,7 @@ class Runner:
                 live.process.kill()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2.0)
+        await self._nursery.close()
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
@@ -214,7 +218,9 @@ class Runner:
         loop, row = asyncio.get_running_loop(), live.row
         code = 7
         try:
-            live.process = await Process.start(self._order(row), lambda message: self._heard(live, message))
+            live.process = await Process.start(
+                self._order(row), self._nursery, lambda message: self._heard(live, message)
+            )
             if live.wanted or self.is_draining:
                 live.process.stop()
             self._set_timer(live)

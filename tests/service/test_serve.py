@@ -159,15 +159,19 @@ def test_a_process_that_dies_is_replaced_once(folder: Path, start: Start) -> Non
 
 
 def _kill_worker(parent: int) -> None:
-    """Kill the one child that is a worker; waits until there is one."""
+    """Kill the one process of a run: below the nursery, or below the service; waits until there is one."""
     for _ in range(100):
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            for pid in children.read_text().split():
-                if b"crawler.service.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(int(pid), signal.SIGKILL)
-                    return
+        for child in _children(parent):
+            is_nursery = b"crawler.service.nursery" in Path(f"/proc/{child}/cmdline").read_bytes()
+            for worker in _children(child) if is_nursery else [child]:
+                os.kill(worker, signal.SIGKILL)
+                return
         time.sleep(0.05)
     raise AssertionError("there is no worker")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
 
 
 @pytest.mark.parametrize(
