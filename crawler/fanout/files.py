@@ -27,6 +27,7 @@ from crawler.fanout.paths import (
     numbered,
     safe_parts,
 )
+from crawler.fanout.spread import Spread
 
 WRITE_SIZE: Final = 256 * 1024
 _MAX_SAME_NAME: Final = 10_000
@@ -69,12 +70,15 @@ class BodyFiles:
         self.folder = self._folder = folder
         self.claim = self._claim = claim
         self._fsync = fsync
+        self._spread = Spread(folder)
 
     async def name(self, wished: str, owner: bytes) -> tuple[str, ...]:
-        """Find the safe name for a wished-for path: the first of `a`, `a~2`, `a~3` … that is nobody else's.
+        """Find the safe name for a wished-for path: the first of `a`, `a~2`, `a~3` … that is nobody else's, in a
+        sub-folder if its folder has its fill (`crawler.fanout.spread`).
 
         Raises:
             PathError: Nothing safe can be made of it, or ten thousand others wished for the same.
+            OSError: A folder cannot be read.
         """
         return (await self.next_name(wished, owner, 1))[0]
 
@@ -87,8 +91,11 @@ class BodyFiles:
         parts = safe_parts(wished)
         for number in range(first, _MAX_SAME_NAME):
             candidate = numbered(parts, number)
-            if await self._claim(collision_key(candidate), owner):
-                return candidate, number
+            if not await self._claim(collision_key(candidate), owner):
+                continue
+            place = await self._spread.place(candidate)
+            if place == candidate or await self._claim(collision_key(place), owner):
+                return place, number
         raise PathError(f"{_MAX_SAME_NAME} files want the name {'/'.join(parts)!r}")
 
     async def forget(self, wished: str, owner: bytes) -> None:
