@@ -7,10 +7,12 @@ import time
 from datetime import UTC, datetime
 
 from crawler.fanout.checksums import Digests
+from crawler.fanout.disposition import suggested_name
 from crawler.fanout.download_state import Download
 from crawler.fanout.names import fill_late, wished_name
 from crawler.fanout.partfile import PartOnDisk, Parts, read_into
-from crawler.fanout.paths import FileExists
+from crawler.fanout.paths import FileExists, url_path
+from crawler.fanout.record import mask
 
 
 async def final_name(download: Download) -> Parts | None:
@@ -27,6 +29,7 @@ async def final_name(download: Download) -> Parts | None:
     values = {
         "sha256": result.sha256,
         "status": str(download.response.status_code),
+        "disposition": suggested_name(download.response.headers.get("content-disposition", "")) or _url_name(download),
         "date": datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d"),
     }
     wished = fill_late(wished_name(download.item), values)
@@ -46,6 +49,10 @@ async def final_name(download: Download) -> Parts | None:
         if if_exists == "verify":
             return parts
         number += 1
+
+
+def _url_name(download: Download) -> str:
+    return url_path(mask(download.item.url)).partition("?")[0].rpartition("/")[2]
 
 
 def _existing(download: Download, parts: Parts) -> os.stat_result | None:

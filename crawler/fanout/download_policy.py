@@ -36,7 +36,7 @@ class DownloadPolicy:
         on_mismatch: What becomes of a file that is not what it should be: `retry_then_fail` and `keep_bad` leave it
             as `NAME.bad`, `fail` removes it. (The one further try of `retry_then_fail` is `RetryPolicy.once`.)
         checksums_from: A file of checksums, or the URL of one; see `crawler.fanout.checksums.parse_sums`.
-        has_late_names: File names hold `{sha256}`, `{status}` or `{date}`, which are known afterwards.
+        has_late_names: File names hold `{sha256}` or another field of `crawler.fanout.names.LATE_NAMES`.
         pack: Pack into archives.
         min_speed: Bytes per second below which a download is broken off (`too_slow`).
         min_speed_for: For so long.

@@ -1,4 +1,5 @@
-"""File names of downloads: known before the request, or only when the file is there (`{sha256}`, `{status}`, `{date}`).
+"""File names of downloads: known before the request, or only when the file is there (`{sha256}`, `{status}`, `{date}`,
+`{disposition}`: the one that the server suggests).
 
 A name that is known later stands in `Item.path` as text with these fields in braces, and every other brace doubled. The
 part then lies under a provisional name, by the fingerprint of the request.
@@ -14,10 +15,10 @@ from crawler.fanout.paths import url_path
 from crawler.fanout.plan import Item
 from crawler.fanout.record import mask
 
-LATE_NAMES: Final = frozenset({"sha256", "status", "date"})
+LATE_NAMES: Final = frozenset({"sha256", "status", "date", "disposition"})
 PROVISIONAL_FOLDER: Final = ".incoming"
 
-_TOKEN = re.compile(r"\{\{|\}\}|\{(sha256|status|date)(?::([0-9]{1,3}))?\}")
+_TOKEN = re.compile(r"\{\{|\}\}|\{(sha256|status|date|disposition)(?::([0-9]{1,3}))?\}")
 
 
 def wished_name(item: Item) -> str:
