@@ -83,7 +83,7 @@ class BodyKeeper:
             RequestError: The body did not come whole.
         """
         policy = self._policy
-        reading = _Reading(policy, judge, is_kept=response.status_code < 400)
+        reading = _Reading(policy, judge, is_kept=response.status_code < 400 and not result.has_nothing_new)
         try:
             if response.is_closed:
                 reading.take(self._whole(response))

@@ -34,6 +34,7 @@ from crawler.fanout.frontier import SCAN, Added, Finished, Lease, Wanted
 from crawler.fanout.host_table import HostRow, HostTable
 from crawler.fanout.ids import fingerprint
 from crawler.fanout.plan import Item, Output
+from crawler.fanout.recrawl import DUE, KEEP, SCHEMA
 from crawler.fanout.rewrite import Rewrite, put_in_place
 from crawler.fanout.sinks import Sink, append_records, cut_back, marks_of, settle_all, stage_records
 from crawler.fanout.sinks.part_table import PartTable, state_key
@@ -277,6 +278,33 @@ class DatabaseFrontier:
         with self._transaction():
             self._db.execute("DELETE FROM meta WHERE name = 'rewrites'")
 
+    def begin_round(self, due_before: float) -> int:
+        """Make requests pending again, if nothing is: those whose page was not seen since, but for refused ones.
+
+        Args:
+            due_before: Seconds since 1970.
+
+        Returns:
+            How many.
+        """
+        counts = dict(self._counts)
+        try:
+            with self._transaction():
+                self._db.execute(SCHEMA)
+                if self._counts["pending"] or not self._is_input_done:
+                    return 0
+                query = f"SELECT state, count(*) FROM requests WHERE {DUE} GROUP BY state"
+                rows = self._db.execute(query, (due_before,)).fetchall()
+                for state, n in rows:
+                    self._count(OUTCOMES[state - 2], -n)
+                query = f"UPDATE requests SET state = 0, commit_id = NULL WHERE {DUE}"
+                self._db.execute(query, (due_before,))
+                self._save(counts=_encode(self._counts))
+        except BaseException:
+            self._counts = counts
+            raise
+        return sum(n for _, n in rows)
+
     # -- the input ----------------------------------------------------------------------------------------------------
 
     def begin_input(self, input_id: str | None) -> int | None:
@@ -377,6 +405,8 @@ class DatabaseFrontier:
                 self._write_records()
                 for outcome in {one.outcome for one in finished}:
                     self._settle(outcome, [one.id for one in finished if one.outcome == outcome])
+                if kept := [[one.id, *one.kept] for one in finished if one.kept is not None]:
+                    self._db.execute(KEEP, (_encode(kept),))
                 if found:
                     before = self._last_id()
                     new = self._db.execute(_ADD_FOUND, (self._reading, _encode([*map(_row, found)]))).rowcount

@@ -195,7 +195,7 @@ class Fetcher:
 
     async def _read(self, bodies: BodyKeeper, response: Response, result: Result) -> None:
         wished, owner = (None, b"") if self._naming is None else self._naming(result)
-        judge = judge_of(self._checks, response)
+        judge = None if result.has_nothing_new else judge_of(self._checks, response)
         try:
             if judge is not None:
                 judge.head(announced(response))

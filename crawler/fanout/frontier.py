@@ -27,6 +27,7 @@ from crawler.fanout.host_table import HostRow
 from crawler.fanout.ids import fingerprint
 from crawler.fanout.plan import Item
 from crawler.fanout.record import Record
+from crawler.fanout.recrawl import Kept
 from crawler.fanout.sinks import MemoryLog, Sink, write_records
 from crawler.fanout.stats import OUTCOMES
 
@@ -64,6 +65,7 @@ class Finished(NamedTuple):
         rows: What was extracted from its page, for outputs of items.
         attempts: A record per try, for outputs of attempts.
         exchange: What was sent and received, for archives.
+        kept: What later rounds are to know of its page.
     """
 
     id: int
@@ -73,6 +75,7 @@ class Finished(NamedTuple):
     rows: Sequence[Record] = ()
     attempts: Sequence[Record] = ()
     exchange: Exchange | None = None
+    kept: Kept | None = None
 
 
 class Added(NamedTuple):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from crawler.fanout.checks import ResponseCheck
 from crawler.fanout.download_policy import DownloadPolicy
 from crawler.fanout.ids import new_run_id
+from crawler.fanout.recrawl import RecrawlPolicy
 from crawler.fanout.throttle import ThrottlePolicy
 from crawler.fanout.windows import Window
 from crawler.models import Timeout
@@ -343,6 +344,7 @@ class Plan:
         grace: Seconds that requests in flight get to finish after `Run.stop()`.
         worker: Name of this process in the records.
         checks: What responses below 400 have to be like.
+        recrawl: Fetch again what earlier runs on this state have fetched; `None` does not.
         made_by: Name and digest of each part of the job that its requests are made by; a state that was made by others
             is refused.
         continues_anyway: It is not.
@@ -372,6 +374,7 @@ class Plan:
     grace: float = 10.0
     worker: str = "main"
     checks: tuple[ResponseCheck, ...] = ()
+    recrawl: RecrawlPolicy | None = None
     made_by: tuple[tuple[str, str], ...] = ()
     continues_anyway: bool = False
     secrets: frozenset[str] = frozenset()

@@ -185,6 +185,8 @@ class Recorder:
             "items": None,
             "extract_errors": [],
             "page": item.page,
+            "earlier": None,
+            "diff": None,
             "host_wait": round(result.host_wait, 6),
             "worker": self._worker,
             "meta": item.meta or {},

@@ -15,6 +15,7 @@ from crawler.models import codes
 if TYPE_CHECKING:
     from crawler.fanout.hops import Hop
     from crawler.fanout.pages import Findings
+    from crawler.fanout.recrawl import Seen
     from crawler.models import Request, Response
     from crawler.net.timing import Timing
 
@@ -22,7 +23,6 @@ Bytes = bytes  # which in the class below is a count
 
 MAX_ATTEMPT_ERRORS: Final = 20
 """Failed tries whose kinds are kept; later ones are only counted."""
-
 
 
 class Result:
@@ -55,6 +55,7 @@ class Result:
         body: The body, if it was kept for the record.
         page: The body, decoded, if it was kept for a processor.
         findings: What the processor made of it.
+        seen: What earlier rounds know of it, if the run fetches again what it has.
         bytes: Body bytes after decoding.
         bytes_wire: Body bytes on the wire, all tries and redirects together.
         attempt_bytes_wire: The last attempt's share of these.
@@ -87,6 +88,7 @@ class Result:
     is_unchanged: bool = False
     page: Bytes | None = None
     findings: Findings | None = None
+    seen: Seen | None = None
     bytes: int = 0
     bytes_wire: int = 0
     attempt_bytes_wire: int = 0
@@ -202,6 +204,11 @@ class Result:
         self.is_unchanged = False
         self.resumed_from = 0
         self.bytes = self.attempt_bytes_wire = 0
+
+    @property
+    def has_nothing_new(self) -> bool:
+        """Whether the server says that a page is as an earlier round has seen it; such a response has no body."""
+        return self.seen is not None and self.seen.known is not None and self.status == 304
 
     def fail(self, error: Exception) -> None:
         """Note that the attempt ended with an exception instead of a whole response."""

@@ -50,6 +50,7 @@ from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
 from crawler.fanout.polite import PoliteSource
 from crawler.fanout.pressure import LOOK_EVERY_S, Look
 from crawler.fanout.record import Record, Recorder, masker
+from crawler.fanout.recrawl import Recrawl
 from crawler.fanout.result import Result
 from crawler.fanout.run_report import run_report
 from crawler.fanout.sinks import Sink, finish_all, make_sink
@@ -131,6 +132,7 @@ class Run:
         self._engine: Workforce | None = None
         self._watch_queue: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._stopped: anyio.Event | None = None
+        self._recrawl: Recrawl | None = None
         self._is_aborted = False
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -254,12 +256,20 @@ class Run:
         def record_of(result: Result) -> Record:
             return recorder.record(result, result.target.item, result.target.fp)
 
+        recrawl = self._recrawl
+
+        def build(result: Result) -> Request:
+            request = build_request(client, result.target.item)
+            if recrawl is not None:
+                recrawl.ask(result, request)
+            return request
+
         extras = Extras(plan, record_of, epoch, stats.mask)
         sender = watched(client if tracer is None else TracedClient(client), plan)
         fetcher = Fetcher(
             sender,
             clock=clock,
-            build=lambda result: build_request(client, result.target.item),
+            build=build,
             follow_redirects=plan.follow_redirects,
             bodies=bodies if isinstance(bodies, BodyKeeper) else None,
             naming=lambda result: (result.target.item.path, result.target.fp),
@@ -315,9 +325,11 @@ class Run:
             turns.end(asked, begun, result.ended, result.error_kind, wanted, result)
             if rules.receive(stats.bytes_wire):
                 self.stop("requested")
+            if recrawl is not None:
+                await recrawl.look(result)
             if processor is not None and result.page is not None:
                 await process(processor, result)
-            elif processor is not None and plan.body.must_hold and result.error_kind is None:
+            elif processor is not None and plan.body.must_hold and result.outcome == "ok":
                 result.fail(
                     ResponseTooLarge(f"the body is larger than the {plan.body.hold} bytes that can be looked at")
                 )
@@ -345,16 +357,20 @@ class Run:
                 self.stop("requested")
             record = recorder.record(result, lease.item, lease.fp)
             exchange = extras.exchange(result)
+            kept = None
+            if recrawl is not None:
+                record.update(recrawl.fields(result, record))
+                kept = recrawl.kept(result, record)
             if gate is not None:
                 record.update(gate.fields(lease.item))
             if (findings := result.findings) is None:
                 attempts = extras.attempts(result, record)
-                finished = Finished(lease.id, result.outcome, record, attempts=attempts, exchange=exchange)
+                finished = Finished(lease.id, result.outcome, record, (), (), attempts, exchange, kept)
             else:
                 record.update(findings.fields)
                 attempts = extras.attempts(result, record)
                 found, rows = findings.found, findings.rows
-                finished = Finished(lease.id, result.outcome, record, found, rows, attempts, exchange)
+                finished = Finished(lease.id, result.outcome, record, found, rows, attempts, exchange, kept)
             if result.error_kind is not None and bodies.has_remains:
                 return forget_first(lease, result.error_kind, finished)
             return ledger.record(finished)
@@ -517,7 +533,12 @@ class Run:
                         "say --new-state to begin anew, or --continue-anyway to go on with both"
                     )
                 database.open(sinks)
-                yield database, sinks
+                if plan.recrawl is None:
+                    yield database, sinks
+                    return
+                database.begin_round(plan.recrawl.due_before(time.time()))
+                with closing(Recrawl(plan.recrawl, plan.state_dir / STATE_FILE)) as self._recrawl:
+                    yield database, sinks
         finally:
             lock.release()
 

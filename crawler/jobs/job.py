@@ -22,6 +22,7 @@ from crawler.fanout.crew_setup import Hands
 from crawler.fanout.ids import new_run_id
 from crawler.fanout.pages import Gate, Processor
 from crawler.fanout.plan import RETRIED_KINDS, RETRIED_STATUS
+from crawler.fanout.recrawl import MAX_COMPARED
 from crawler.fanout.run import STATE_FILE
 from crawler.jobs.auth import auth_of
 from crawler.jobs.bench_cells import expand
@@ -44,6 +45,7 @@ from crawler.jobs.outputs import Naming, make_output
 from crawler.jobs.paginate import Paginator
 from crawler.jobs.politeness import politeness_of, stop_limits_of
 from crawler.jobs.processors import chain
+from crawler.jobs.recrawl_job import recrawl_of
 from crawler.jobs.remote import RemoteLists
 from crawler.jobs.requests import BadUrl, RequestMaker, RowError
 from crawler.jobs.schema import JobFile
@@ -174,6 +176,7 @@ class Job:
             input_id=self._input_id(),
             grace=model.stop.grace,
             checks=response_checks(self._model.checks),
+            recrawl=recrawl_of(model),
             made_by=job_digests(self._source.tree),
             secrets=self._source.secrets,
         )
@@ -386,7 +389,8 @@ class Job:
     def _held(self) -> int | None:
         """How much of a body the processors may need."""
         looked_at = any(check.looks_at_text for check in self._model.checks) or self._model.paginate is not None
-        most = max(MAX_HELD_BYTES if looked_at else 0, held_of(self._model) or 0)
+        compared = MAX_COMPARED if self._model.recrawl.diff != "none" else 0
+        most = max(MAX_HELD_BYTES if looked_at else 0, held_of(self._model) or 0, compared)
         return min(most, self._model.body.max_size or most) or None
 
     def _client(self, guard: Callable[[str], bool] | None) -> ClientOptions:

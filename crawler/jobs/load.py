@@ -32,6 +32,7 @@ from crawler.jobs.merge import apply_overrides, read_files
 from crawler.jobs.nodes import Entry, Items, Map, Node, Scalar, dotted, locate
 from crawler.jobs.output_rules import output_rules
 from crawler.jobs.paginate import Paginator
+from crawler.jobs.recrawl_job import recrawl_rules
 from crawler.jobs.requests import RequestMaker, path_names
 from crawler.jobs.rules import check_rules
 from crawler.jobs.schema import JobFile
@@ -190,6 +191,7 @@ class _Loading:
         self.findings += download_model_rules(tree, model, self.base)
         self.findings += crawl_model_rules(tree, model, anonymous=self.anonymous)
         self.findings += extract_rules(tree, model)
+        self.findings += recrawl_rules(tree, model)
         self._check_expressions(tree, model)
         try:
             auth_of(model)

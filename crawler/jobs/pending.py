@@ -10,7 +10,6 @@ from typing import Final
 
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
-    "": "recrawl",
     "hosts[]": "headers proxy http_version timeout retry robots max_pages",
 }
 

@@ -47,6 +47,7 @@ from crawler.jobs.input_schema import Input
 from crawler.jobs.output_schema import Output
 from crawler.jobs.paginate_schema import PaginateSection
 from crawler.jobs.polite_schema import Autothrottle, Circuit, HostEntry, PerHost, Stop
+from crawler.jobs.recrawl_schema import RecrawlSection
 from crawler.jobs.request_schema import Method, Request
 from crawler.jobs.section import SECTION, describe
 from crawler.jobs.service_schema import Network, Notify, Retention, Schedule
@@ -314,6 +315,7 @@ class JobFile(Section):
     notify: Annotated[list[Notify], OneOrMany(), Field(max_length=20)] = []
     """Who is told about runs of the service."""
     network: Network = Network()
+    recrawl: RecrawlSection = RecrawlSection()
 
 
 def _parse_version(value: object) -> int:

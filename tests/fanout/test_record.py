@@ -66,6 +66,8 @@ FIELDS = [
     "items",
     "extract_errors",
     "page",
+    "earlier",
+    "diff",
     "host_wait",
     "worker",
     "meta",

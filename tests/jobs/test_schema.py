@@ -50,7 +50,6 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "state: {durability: none}",
             "1:21: state.durability: 'none' is known, but this version does not do it yet (it does batch or full)",
         ),
-        ("recrawl: {}", "1:1: recrawl: this key is known, but this version does not do it yet; take it out"),
         (
             "hosts: {match: x, timeout: []}",
             "1:19: hosts[0].timeout: this key is known, but this version does not do it yet; take it out",

@@ -27,6 +27,8 @@ TLS: Final[Fields] = {"version": "str", "cipher": "str", "alpn": "str", "verifie
 TIMING: Final[Fields] = dict.fromkeys(("queue", "dns", "connect", "tls", "send", "ttfb", "receive", "total"), "float")
 WARC: Final[Fields] = {"file": "str", "offset": "int", "length": "int", "record_id": "str"}
 
+EARLIER: Final[Fields] = {"run_id": "str", "fetched_at": "datetime", "path": "str"}
+
 RECORD: Final[Fields] = {
     "schema": "str",
     "run_id": "str",
@@ -77,6 +79,8 @@ RECORD: Final[Fields] = {
     "items": "int",
     "extract_errors": "list",
     "page": "int",
+    "earlier": EARLIER,
+    "diff": "json",
     "host_wait": "float",
     "worker": "str",
     "meta": "json",
