@@ -11,7 +11,7 @@ import base64
 import re
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
 from crawler.fanout.ids import fingerprint, fingerprint_text
@@ -21,6 +21,7 @@ from crawler.fanout.plan import Item
 if TYPE_CHECKING:
     from crawler.fanout.result import Result
     from crawler.models import Response
+    from crawler.net import TLSInfo
 
 Record = dict[str, object]
 
@@ -80,22 +81,15 @@ def headers_of(response: Response, mask: Callable[[str], str]) -> Record:
     return dict(headers)
 
 
-def describe_tls(connection: Any) -> Record | None:
-    """Describe a TLS connection (`ssl.SSLObject`): version, cipher, ALPN, whether and until when it is trusted."""
-    if connection is None:
-        return None
-    import ssl
-
-    cipher = connection.cipher()
-    certificate = connection.getpeercert() or {}  # empty unless it was verified
-    not_after = certificate.get("notAfter")
+def describe_tls(info: TLSInfo) -> Record:
+    """Describe a TLS connection: version, cipher, ALPN, whether and until when it is trusted."""
+    not_after = info.not_after
     return {
-        "version": connection.version(),
-        "cipher": None if cipher is None else cipher[0],
-        "alpn": connection.selected_alpn_protocol(),
-        "verified": connection.context.verify_mode != ssl.CERT_NONE,
-        "not_after": not_after
-        and datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "version": info.version,
+        "cipher": info.cipher,
+        "alpn": info.alpn,
+        "verified": info.is_verified,
+        "not_after": not_after and not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
 
@@ -205,14 +199,14 @@ class Recorder:
     def _tls_of(self, response: Response) -> Record | None:
         """Describe the TLS of a response's connection, once for each."""
         timing = response.extensions.get("crawler.timing")
-        stream = response.extensions.get("network_stream")
-        if timing is None or stream is None:
+        info = response.extensions.get("crawler.tls")
+        if timing is None or info is None:
             return None
         number = timing.conn_id
         if number not in self._tls:
             if len(self._tls) >= _MAX_KNOWN_CONNECTIONS:
                 self._tls.clear()
-            self._tls[number] = describe_tls(stream.get_extra_info("ssl_object"))
+            self._tls[number] = describe_tls(info)
         return self._tls[number]
 
     def _instant(self, monotonic: float) -> str | None:

@@ -14,3 +14,5 @@ from crawler.net.stream import HTTPNetworkStream as HTTPNetworkStream
 from crawler.net.timing import TIMING as TIMING
 from crawler.net.timing import Timing as Timing
 from crawler.net.tls import create_ssl_context as create_ssl_context
+from crawler.net.tls_info import TLS as TLS
+from crawler.net.tls_info import TLSInfo as TLSInfo

@@ -40,6 +40,7 @@ from crawler.net.sockets import is_readable
 from crawler.net.stream import AsyncHTTPNetworkStream
 from crawler.net.timing import TIMING, ConnectTiming, Timing, http1_extensions
 from crawler.net.tls import was_cut
+from crawler.net.tls_info import TLS
 from crawler.net.upgrade import AsyncUpgradedBody
 from crawler.net.upload import ONE_WRITE, BodyFraming, async_chunks, framed, release
 from crawler.wire import Http1Reader, http1_reader
@@ -106,7 +107,7 @@ class AsyncioHttp1(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._sweeper = sweeper
         self._stream = stream
-        self._network_stream = AsyncHTTPNetworkStream(stream)
+        self._network_stream = AsyncHTTPNetworkStream(stream, tls=opening.tls)
         peer = stream.get_extra_info("server_addr")
         self._peer: tuple[str | None, int | None] = peer[:2] if isinstance(peer, tuple) else (None, None)
         self._opening: ConnectTiming | None = opening.timing  # None once an exchange has ended well
@@ -361,12 +362,14 @@ class AsyncioHttp1(asyncio.Protocol):
 
     def _response(self, request: Request, body: AsyncByteStream, timing: Timing) -> Response:
         reader = self._reader
-        extensions = {
+        extensions: dict[str, Any] = {
             "http_version": reader.http_version.encode("ascii"),
             "reason_phrase": reader.reason,
             "network_stream": self._network_stream,
             TIMING: timing,
         }
+        if self._network_stream.tls is not None:
+            extensions[TLS] = self._network_stream.tls
         response = Response.from_wire(reader.status, reader.fields, body, extensions, request)
         response.is_plain = reader.is_plain
         response.started = self._started

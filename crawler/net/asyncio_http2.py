@@ -28,6 +28,7 @@ from crawler.net.numbers import connection_numbers
 from crawler.net.pool import Pool
 from crawler.net.stream import AsyncHTTPNetworkStream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
+from crawler.net.tls_info import TLS
 from crawler.net.upload import ONE_WRITE, async_chunks, release
 from crawler.wire import ErrorCode, Http2Connection, Http2Stream, http2_connection
 
@@ -74,7 +75,7 @@ class AsyncioHttp2(asyncio.Protocol):
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._sweeper = sweeper
-        self._network_stream = AsyncHTTPNetworkStream(stream)
+        self._network_stream = AsyncHTTPNetworkStream(stream, tls=opening.tls)
         peer = stream.get_extra_info("server_addr")
         self._peer: tuple[str | None, int | None] = peer[:2] if isinstance(peer, tuple) else (None, None)
         self._opening: ConnectTiming | None = opening.timing
@@ -288,12 +289,15 @@ class AsyncioHttp2(asyncio.Protocol):
 
     def extensions(self, exchange: Http2Exchange, timing: Timing) -> dict[str, Any]:
         """What a response tells beside the message."""
-        return {
+        extensions = {
             "http_version": b"HTTP/2",
             "stream_id": exchange.stream.stream_id,
             "network_stream": self._network_stream,
             TIMING: timing,
         }
+        if self._network_stream.tls is not None:
+            extensions[TLS] = self._network_stream.tls
+        return extensions
 
     @property
     def peer(self) -> tuple[str | None, int | None]:

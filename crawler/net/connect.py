@@ -24,6 +24,7 @@ from crawler.net.proxy import ProxyTimeout
 from crawler.net.route import Route
 from crawler.net.stream import Stream
 from crawler.net.timing import ConnectTiming
+from crawler.net.tls_info import TLSInfo
 from crawler.net.trace import Trace
 
 MAX_RETRY_WAIT_S = 60.0
@@ -55,9 +56,10 @@ class Opening:
         stream: Ready for HTTP at the end.
         protocol: "h2" or "http/1.1", as ALPN decided; prior knowledge on plain connections.
         timing: What the steps took.
+        tls: What the handshake with the server led to, if there was one.
     """
 
-    __slots__ = ("clock", "dialer", "origin", "protocol", "route", "stream", "timing", "trace")
+    __slots__ = ("clock", "dialer", "origin", "protocol", "route", "stream", "timing", "tls", "trace")
 
     def __init__(self, dialer: Dialer, route: Route, origin: Origin, request: Request) -> None:
         self.dialer = dialer
@@ -67,6 +69,7 @@ class Opening:
         self.trace = Trace(request)
         self.timing = ConnectTiming()
         self.protocol: str
+        self.tls: TLSInfo | None = None
         self.stream: Stream | None = None
 
     async def run(self, sni: str | None) -> Opening:
@@ -138,7 +141,8 @@ class Opening:
         self.timing.tls += took
         self.clock.end("tls", took)
         if negotiate:
-            chosen = self.stream.get_extra_info("ssl_object").selected_alpn_protocol()
+            self.tls = TLSInfo(self.stream.get_extra_info("ssl_object"))
+            chosen = self.tls.alpn
             # No ALPN answer means HTTP/1.1, unless we would speak nothing but HTTP/2 (RFC 9113 §3.3).
             self.protocol = chosen or self.protocol
 

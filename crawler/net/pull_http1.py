@@ -27,6 +27,7 @@ from crawler.net.pool import Pool
 from crawler.net.pull_world import World
 from crawler.net.stream import Stream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
+from crawler.net.tls_info import TLS
 from crawler.net.upload import ONE_WRITE, BodyFraming, framed, release
 from crawler.wire import Http1Reader, http1_reader
 
@@ -53,6 +54,7 @@ class PullHttp1:
         "_size_limit",
         "_started",
         "_stream",
+        "_tls",
         "_world",
         "capacity",
         "idle_since",
@@ -78,6 +80,7 @@ class PullHttp1:
         self._world = world
         peer = stream.get_extra_info("server_addr")
         self._peer: tuple[str | None, int | None] = peer[:2] if isinstance(peer, tuple) else (None, None)
+        self._tls = opening.tls
         self._opening: ConnectTiming | None = opening.timing
         self._reader: Http1Reader = http1_reader()
         self._is_closed = False
@@ -266,6 +269,8 @@ class PullHttp1:
             "network_stream": self._world.face(self._stream),
             TIMING: timing,
         }
+        if self._tls is not None:
+            extensions[TLS] = self._tls
         response = Response.from_wire(reader.status, reader.fields, body, extensions, request)
         response.is_plain = reader.is_plain
         response.started = self._started

@@ -36,6 +36,7 @@ from crawler.net.pull_exchange import PulledExchange
 from crawler.net.pull_world import World
 from crawler.net.stream import Stream
 from crawler.net.timing import TIMING, ConnectTiming, Timing
+from crawler.net.tls_info import TLS
 from crawler.net.upload import ONE_WRITE
 from crawler.wire import ErrorCode, Http2Connection, Http2Stream, http2_connection
 
@@ -83,7 +84,7 @@ class PullHttp2:
         ssl_object = stream.get_extra_info("ssl_object")
         self._pool = pool
         self._wire = duplex(stream)
-        self._network_stream = world.face(SharedStream(self._wire.sock, ssl_object))
+        self._network_stream = world.face(SharedStream(self._wire.sock, ssl_object), tls=opening.tls)
         self._readiness = world.readiness(self._wire.sock)
         self._opening: ConnectTiming | None = opening.timing
         self._codec: Http2Connection = http2_connection(opening.route.streams.limits)
@@ -216,12 +217,15 @@ class PullHttp2:
 
     def extensions(self, exchange: PulledExchange, timing: Timing) -> dict[str, Any]:
         """What a response tells beside the message."""
-        return {
+        extensions = {
             "http_version": b"HTTP/2",
             "stream_id": exchange.stream.stream_id,
             "network_stream": self._network_stream,
             TIMING: timing,
         }
+        if self._network_stream.tls is not None:
+            extensions[TLS] = self._network_stream.tls
+        return extensions
 
     # --- what the exchanges call within `on_news`, under the lock ---
 

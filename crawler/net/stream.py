@@ -19,6 +19,8 @@ from crawler.errors import ConnectError
 if TYPE_CHECKING:
     import ssl
 
+    from crawler.net.tls_info import TLSInfo
+
 T = TypeVar("T")
 
 
@@ -110,13 +112,15 @@ class HTTPNetworkStream:
     Args:
         stream: A stream of the blocking network.
         leftover: Bytes that came behind the head of the response; they are read first.
+        tls: What the handshake with the server led to, if there was one.
     """
 
-    __slots__ = ("_leftover", "_stream")
+    __slots__ = ("_leftover", "_stream", "tls")
 
-    def __init__(self, stream: Stream, leftover: bytes = b"") -> None:
+    def __init__(self, stream: Stream, leftover: bytes = b"", tls: TLSInfo | None = None) -> None:
         self._stream = stream
         self._leftover = leftover
+        self.tls = tls
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Wait for up to `max_bytes` bytes; `b""` when the peer has finished.
@@ -166,13 +170,15 @@ class AsyncHTTPNetworkStream:
     Args:
         stream: A stream of an async network.
         leftover: Bytes that came behind the head of the response; they are read first.
+        tls: What the handshake with the server led to, if there was one.
     """
 
-    __slots__ = ("_leftover", "_stream")
+    __slots__ = ("_leftover", "_stream", "tls")
 
-    def __init__(self, stream: Stream, leftover: bytes = b"") -> None:
+    def __init__(self, stream: Stream, leftover: bytes = b"", tls: TLSInfo | None = None) -> None:
         self._stream = stream
         self._leftover = leftover
+        self.tls = tls
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """As `HTTPNetworkStream.read`."""

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from crawler.net.tls_info import TLS
+
+if TYPE_CHECKING:
+    from crawler.net.stream import AsyncHTTPNetworkStream
 
 TIMING: Final = "crawler.timing"
 """Name of the response extension that holds the `Timing`."""
@@ -93,7 +98,7 @@ class Timing:
 def http1_extensions(
     version: str,
     reason: bytes,
-    network_stream: object,
+    network_stream: AsyncHTTPNetworkStream,
     trailers: list[tuple[bytes, bytes]],
     opening: ConnectTiming | None,
     started: float,
@@ -111,6 +116,8 @@ def http1_extensions(
         "network_stream": network_stream,
         TIMING: timing,
     }
+    if network_stream.tls is not None:
+        extensions[TLS] = network_stream.tls
     if trailers:
         extensions["trailers"] = trailers
     return extensions

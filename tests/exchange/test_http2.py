@@ -51,6 +51,7 @@ async def test_get(face: Face, secure: Testbed) -> None:
     assert not first.extensions["crawler.timing"].conn_reused
     assert second.extensions["crawler.timing"].conn_reused
     assert first.extensions["crawler.timing"].tls > 0
+    assert first.extensions["crawler.tls"].alpn == "h2"
     assert first.elapsed.total_seconds() > 0
 
 

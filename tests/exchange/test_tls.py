@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,38 @@ async def test_https_with_a_context(face: Face, authority: Authority) -> None:
     assert (first.text, second.text) == ("ok", "ok")
     assert first.extensions["crawler.timing"].tls > 0
     assert second.extensions["crawler.timing"].conn_reused
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+async def test_what_was_agreed_is_kept(face: Face, authority: Authority, is_streamed: bool) -> None:
+    """On every response, also when its connection is gone: version, cipher, ALPN, the end of the certificate."""
+    with Listener(serve, authority.server_context()) as server:
+        async with face.client(verify=authority.client_context()) as client:
+            responses = []
+            for _ in range(2):
+                async with client.stream("GET", f"https://localhost:{server.port}/") as response:
+                    responses.append(response)
+                if not is_streamed:
+                    responses[-1] = await client.get(f"https://localhost:{server.port}/")
+
+    first, second = (response.extensions["crawler.tls"] for response in responses)
+    assert first.version in ("TLSv1.2", "TLSv1.3")
+    assert first.cipher
+    assert first.alpn in (None, "http/1.1")
+    assert first.is_verified
+    assert first.not_after > datetime.now(UTC)
+    assert (second.version, second.not_after) == (first.version, first.not_after)
+    assert repr(first).startswith("TLSInfo(version='TLSv1.")
+
+
+async def test_a_certificate_that_was_not_checked(face: Face, authority: Authority) -> None:
+    """Nobody knows until when it holds."""
+    with Listener(serve, authority.server_context()) as server:
+        async with face.client(verify=False) as client:
+            response = await client.get(f"https://localhost:{server.port}/")
+
+    info = response.extensions["crawler.tls"]
+    assert (info.is_verified, info.not_after) == (False, None)
 
 
 async def test_large_bodies_both_ways(face: Face, authority: Authority) -> None:
