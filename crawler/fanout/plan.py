@@ -108,11 +108,15 @@ class HostRule:
             registrable domain or its address, if that is what hosts are counted by; or a network (`192.0.2.0/24`).
         limits: All of them: nothing is inherited any more.
         windows: Hours in which these hosts are asked; outside they wait. None is all day.
+        headers: Sent to these hosts and to no others; what a request has itself counts more.
+        timeouts: Other time limits for these hosts, by name (`connect`, `read`, …) in seconds.
     """
 
     match: str
     limits: HostLimits
     windows: tuple[Window, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    timeouts: tuple[tuple[str, float | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

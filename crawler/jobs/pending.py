@@ -10,7 +10,7 @@ from typing import Final
 
 # Section (a path without indexes) -> its keys that are yet to come. A section named under "" is pending as a whole.
 _BY_SECTION: Final = {
-    "hosts[]": "headers proxy http_version timeout retry robots max_pages",
+    "hosts[]": "proxy http_version retry robots max_pages",
 }
 
 PENDING: Final[dict[str, frozenset[str]]] = {section: frozenset(keys.split()) for section, keys in _BY_SECTION.items()}

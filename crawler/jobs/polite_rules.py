@@ -67,6 +67,8 @@ def _matches(by: object, entries: Iterable[object]) -> Iterator[Finding]:
                 "match",
                 f"hosts[].match: with `per_host.by: ip` give an address, a pattern or a network, not {match!r}",
             )
+        elif by == "ip" and (key := next((key for key in ("headers", "timeout") if key in entry.entries), None)):
+            yield _at(entry, key, f"hosts[].{key}: cannot be with `per_host.by: ip`")
         elif by != "ip" and "/" in match:
             yield _at(entry, "match", "hosts[].match: a network needs `per_host.by: ip`")
 

@@ -10,6 +10,7 @@ from crawler.fanout.windows import Window, parse_window
 from crawler.jobs.fields import (
     Bool,
     Duration,
+    HeaderText,
     Limit,
     LimitOrNull,
     OneOrMany,
@@ -56,6 +57,19 @@ class PerHost(BaseModel):
     """Each interval is drawn from interval * (1 ± jitter)."""
 
 
+class HostTimeout(BaseModel):
+    """Time limits of one attempt; what is not said here is as in `timeout`."""
+
+    model_config = SECTION
+
+    connect: LimitOrNull = None
+    """Name look-up, TCP and TLS together."""
+    read: LimitOrNull = None
+    """Longest silence of the server."""
+    total: LimitOrNull = None
+    """The whole attempt."""
+
+
 class HostEntry(BaseModel):
     """Other limits for some hosts; what is not said here is as in `per_host`."""
 
@@ -72,6 +86,9 @@ class HostEntry(BaseModel):
     """Starts that may come at once after a pause."""
     jitter: Ratio = 0.2
     """Share by which intervals vary."""
+    headers: dict[str, HeaderText] = {}
+    """Sent to such hosts and to no others, also not behind a redirect; those of a request itself count more."""
+    timeout: HostTimeout = HostTimeout()
     windows: Annotated[list[Hours], OneOrMany()] = []
     """Hours in which such a host is asked, like 22:00-06:00 Europe/Berlin (UTC without a zone); outside it waits."""
 

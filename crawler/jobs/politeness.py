@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from crawler.fanout import CircuitPolicy, HostLimits, HostRule, Politeness, StopLimits
 from crawler.fanout.throttle import ThrottlePolicy
 from crawler.jobs.polite_schema import HostEntry, PerHost
@@ -22,7 +24,14 @@ def politeness_of(model: JobFile) -> Politeness:
         by=common.by,
         limits=limits,
         rules=tuple(
-            HostRule(entry.match, _inherited(entry, common, limits), tuple(entry.windows)) for entry in model.hosts
+            HostRule(
+                entry.match,
+                _inherited(entry, common, limits),
+                tuple(entry.windows),
+                tuple(entry.headers.items()),
+                tuple(_timeouts(entry)),
+            )
+            for entry in model.hosts
         ),
         rate=model.rate,
         circuit=CircuitPolicy(circuit.failures, circuit.open_for, max(circuit.open_for, circuit.max_open)),
@@ -39,6 +48,15 @@ def _inherited(entry: HostEntry, common: PerHost, limits: HostLimits) -> HostLim
         burst=entry.burst if "burst" in own else common.burst,
         jitter=entry.jitter if "jitter" in own else common.jitter,
     )
+
+
+def _timeouts(entry: HostEntry) -> Iterator[tuple[str, float | None]]:
+    """The limits that an entry names; writing has as long as reading."""
+    for name in sorted(entry.timeout.model_fields_set):
+        seconds: float | None = getattr(entry.timeout, name)
+        yield name, seconds
+        if name == "read":
+            yield "write", seconds
 
 
 def stop_limits_of(model: JobFile) -> StopLimits:

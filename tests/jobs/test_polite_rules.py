@@ -54,6 +54,10 @@ def write(folder: Path, text: str) -> Path:
             "2:12: per_host.by: with a proxy, hosts cannot be told by their addresses",
         ),
         ("telemetry: {propagate: true}", "2:13: telemetry.propagate: has no effect without `otlp.endpoint`"),
+        (
+            "{per_host: {by: ip}, hosts: [{match: 192.0.2.1, headers: {x-key: a}}]}",
+            "hosts[].headers: cannot be with `per_host.by: ip`",
+        ),
         ("autothrottle: {min: 1/s}", "2:16: autothrottle.min: has no effect without `enabled: true`"),
         ("autothrottle: {enabled: true, max: 1/m}", "2:31: autothrottle.max: is below `min` (0.1/s)"),
         ("circuit: {open_for: 2m, max_open: 1m}", "2:25: circuit.max_open: is shorter than `open_for`"),
@@ -86,6 +90,17 @@ def test_hosts_are_told_by_domain_or_address(tmp_path: Path) -> None:
     assert domain.plan().politeness.by == "registrable_domain"
     assert address.plan().politeness.by == "ip"
     assert [rule.match for rule in address.plan().politeness.rules] == ["192.0.2.0/24", "::1"]
+
+
+def test_hosts_may_have_headers_and_time_limits(tmp_path: Path) -> None:
+    """Only what an entry says is changed."""
+    job = load_job(
+        write(tmp_path, "hosts: [{match: a.example, headers: {X-Key: k}, timeout: {read: 5s, total: null}}]")
+    )
+    (rule,) = job.plan().politeness.rules
+
+    assert rule.headers == (("X-Key", "k"),)
+    assert dict(rule.timeouts) == {"read": 5.0, "write": 5.0, "total": None}
 
 
 def test_hosts_are_throttled_where_it_is_asked_for_and_in_crawls(tmp_path: Path) -> None:

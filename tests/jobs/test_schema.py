@@ -51,8 +51,8 @@ def check(text: str, **environment: str) -> tuple[JobFile | None, list[str]]:
             "1:21: state.durability: 'none' is known, but this version does not do it yet (it does batch or full)",
         ),
         (
-            "hosts: {match: x, timeout: []}",
-            "1:19: hosts[0].timeout: this key is known, but this version does not do it yet; take it out",
+            "hosts: {match: x, retry: []}",
+            "1:19: hosts[0].retry: this key is known, but this version does not do it yet; take it out",
         ),
         ("kind: fech", "1:7: kind: expected fetch or download or crawl or bench, not 'fech'; did you mean 'fetch'?"),
         ("http: {version: 1.1}", '1:17: http.version: expected auto or 1.1 or 2, not 1.1; put it in quotes: "1.1"'),
