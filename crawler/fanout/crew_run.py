@@ -209,7 +209,7 @@ def check_plan(plan: Plan, processes: int) -> None:
         raise ValueError("several processes need a system that hands sockets over, which Windows does not")
     if plan.download is not None and plan.download.pack is not None:
         raise ValueError("one process writes an archive of downloads; several would write over each other")
-    if plan.politeness.by not in ("origin", "host"):
+    if plan.politeness.by == "ip":
         raise ValueError("whose a host is is known before its address is: one process alone can go by addresses")
     if plan.client.keeps_cookies:
         raise ValueError("cookies that are kept belong to one process; several would not know each other's")

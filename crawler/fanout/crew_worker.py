@@ -208,6 +208,7 @@ class WorkerRun(Run):
         self._tally = Tally(self.stats)
         self._seen: list[tuple[object, ...]] = []
         self._cpu = 0.0
+        self._began = time.process_time()
         self._clock: Callable[[], float] = time.monotonic
         self._takes_over = takes_over
         self._known = hosts
@@ -289,7 +290,7 @@ class WorkerRun(Run):
             held=turns.waiting,
             put_off=0 if self._engine is None else self._engine.waiting,
             cpu=self._cpu,
-            cpu_seconds=time.process_time(),
+            cpu_seconds=time.process_time() - self._began,
             memory=resident() or 0,
             paused=stats.paused,
         )

@@ -144,7 +144,7 @@ class Gauges:
         held: Requests that wait for their hosts.
         put_off: Requests that wait for their next try.
         cpu: Share of the time in which its event loop's thread computed.
-        cpu_seconds: What the process computed since its start.
+        cpu_seconds: What the process computed since its work began.
         memory: Bytes it holds.
         paused: Why it waits as a whole.
     """
