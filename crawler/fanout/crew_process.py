@@ -76,6 +76,7 @@ async def _serve(sock: socket.socket, table: int, setup: Setup) -> int:
             takes_over=setup.takes_over,
             tells_attempts=setup.tells_attempts,
             hosts=setup.hosts,
+            sends_lines=setup.sends_lines,
         )
         await run.serve()
     except OutputError as error:

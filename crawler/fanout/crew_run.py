@@ -19,7 +19,7 @@ from typing import Any
 from crawler.fanout.attempt_log import Observer
 from crawler.fanout.books import Books
 from crawler.fanout.crew import Crew
-from crawler.fanout.crew_setup import Setup, Team, WorkerLost, plan_of
+from crawler.fanout.crew_setup import Setup, Team, WorkerLost, plan_of, wants_lines
 from crawler.fanout.deltas import absorb
 from crawler.fanout.download import Downloads
 from crawler.fanout.errors import OutputError
@@ -84,7 +84,7 @@ class CrewRun(Run):
     def _setup(self, number: int, takes_over: bool) -> Setup:
         plan = plan_of(self.plan, number, self._processes, is_stripped=self._team is not None)
         hosts = tuple(self.crew.shares.known(number))
-        return Setup(plan, self._team, takes_over, bool(self.observers), hosts)
+        return Setup(plan, self._team, takes_over, bool(self.observers), hosts, wants_lines(self.plan))
 
     # -- in the places of what a run in one process has ---------------------------------------------------------------
 

@@ -46,6 +46,7 @@ class Setup:
         takes_over: It takes the place of one that died: its hosts are not asked before one interval is over.
         tells_attempts: Somebody wants to hear of each attempt.
         hosts: What is known of its hosts.
+        sends_lines: Records are wanted as lines of JSON.
     """
 
     plan: Plan
@@ -53,10 +54,19 @@ class Setup:
     takes_over: bool
     tells_attempts: bool
     hosts: tuple[HostRow, ...] = ()
+    sends_lines: bool = False
 
     def hands(self) -> Hands:
         """Make what the process works with."""
         return Hands(self.plan) if self.team is None else self.team(self.plan)
+
+
+def wants_lines(plan: Plan) -> bool:
+    """Whether all that is done with records is to write them as lines of JSON, so that they can come as such."""
+    return plan.stop.requests is None and all(
+        output.format == "jsonl" and output.records == "requests" and not output.where and not output.fields
+        for output in plan.outputs
+    )
 
 
 def plan_of(plan: Plan, number: int, processes: int, *, is_stripped: bool) -> Plan:

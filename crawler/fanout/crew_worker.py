@@ -50,6 +50,7 @@ class PipeBooks:
         judge: Says whether a request may go out.
         obey: Takes commands: kind and values.
         report: Gives what is said beside the records.
+        sends_lines: Records are wanted as lines of JSON.
 
     Attributes:
         deliver: Takes the results of those that may not go out.
@@ -62,12 +63,15 @@ class PipeBooks:
         judge: Judge,
         obey: Callable[[str, tuple[Any, ...]], None],
         report: Report,
+        *,
+        sends_lines: bool = False,
     ) -> None:
         self._line = line
         self._clock = clock
         self._judge = judge
         self._obey = obey
         self._report = report
+        self._sends_lines = sends_lines
         self.deliver: Callable[[Result], Awaitable[None] | None] = lambda result: None
         self._stock: deque[Result] = deque()
         self._is_ended = False
@@ -176,7 +180,9 @@ class PipeBooks:
         if self._taken is not None:
             self._taken.set()
             self._taken = None
-        data = frame("done", [finished_values(one) for one in pile], *self._report())
+        is_written = self._sends_lines
+        values = [finished_values(one, is_written=is_written) for one in pile]
+        data = frame("done", values, *self._report())
         await self._line.send(data)
 
 
@@ -190,6 +196,7 @@ class WorkerRun(Run):
         takes_over: The process before it died.
         tells_attempts: Somebody wants to hear of each attempt.
         hosts: What is known of its hosts.
+        sends_lines: Records are wanted as lines of JSON.
     """
 
     def __init__(
@@ -201,6 +208,7 @@ class WorkerRun(Run):
         takes_over: bool = False,
         tells_attempts: bool = False,
         hosts: Sequence[HostRow] = (),
+        sends_lines: bool = False,
     ) -> None:
         super().__init__(hands.plan, (), hands.processor, hands.gate)
         self._line = line
@@ -212,6 +220,7 @@ class WorkerRun(Run):
         self._clock: Callable[[], float] = time.monotonic
         self._takes_over = takes_over
         self._known = hosts
+        self._sends_lines = sends_lines
         if tells_attempts:
             self.observers.append(self)
 
@@ -227,7 +236,7 @@ class WorkerRun(Run):
         if self._takes_over:
             self._turns.settle(clock())
         self._turns.restore(self._known, clock())
-        books = PipeBooks(self._line, clock, self._judge, self._obey, self._report)
+        books = PipeBooks(self._line, clock, self._judge, self._obey, self._report, sends_lines=self._sends_lines)
         await self._work(books, clock)
         if self._disk_error is not None:
             raise self._disk_error

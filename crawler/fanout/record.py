@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 
 Record = dict[str, object]
 
+
+class WrittenRecord(Record):
+    """A record that another process has written as a line of JSON already: an empty one, but for that.
+
+    Attributes:
+        line: With its line break.
+    """
+
+    __slots__ = ("line",)
+
+    def __init__(self, line: bytes) -> None:
+        super().__init__()
+        self.line = line
+
+
 SCHEMA: Final = "crawler.result/1"
 SECRET_FIELDS: Final = ("token", "key", "sig", "signature", "password")
 """Query fields whose values are never written, also as the last part of a name (`access_token`, `X-Amz-Signature`)."""

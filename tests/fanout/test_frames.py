@@ -14,6 +14,7 @@ from crawler.fanout.exchange import Exchange, Hop
 from crawler.fanout.frames import FrameReader, finished_of, finished_values, frame, lease_of, lease_values
 from crawler.fanout.frontier import Finished, Lease
 from crawler.fanout.plan import Item
+from crawler.fanout.sinks import encode_line
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -85,5 +86,8 @@ def test_what_was_finished_comes_out_as_it_went_in() -> None:
     (values,) = send(finished_values(one))
     assert isinstance(values, tuple)
     assert finished_of(values) == one
+    (values,) = send(finished_values(one, is_written=True))
+    assert isinstance(values, tuple)
+    assert encode_line(finished_of(values).record) == encode_line(record)
     plain = Finished(2, "failed", {"a": 1})
     assert finished_of(finished_values(plain)) == plain

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from crawler.fanout.record import Record
+from crawler.fanout.record import Record, WrittenRecord
 from crawler.fanout.sinks.fields import columns_of, pick
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ def encode_line(record: Record) -> bytes:
     """Write a record as one line of JSON.
 
     What `orjson` refuses (integers beyond 64 bits, lone surrogates from a broken URL) takes the slow way: a record
-    may cost more, but is never lost.
+    may cost more, but is never lost. One that was written already stays as it is.
     """
+    if type(record) is WrittenRecord:
+        return record.line
     try:
         return orjson.dumps(record, default=_written, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
