@@ -211,5 +211,7 @@ def check_plan(plan: Plan, processes: int) -> None:
         raise ValueError("one process writes an archive of downloads; several would write over each other")
     if plan.politeness.by == "ip":
         raise ValueError("whose a host is is known before its address is: one process alone can go by addresses")
+    if plan.recrawl is not None:
+        raise ValueError("what earlier rounds know of pages is kept and read by one process")
     if plan.client.keeps_cookies:
         raise ValueError("cookies that are kept belong to one process; several would not know each other's")

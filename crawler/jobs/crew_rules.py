@@ -12,6 +12,8 @@ from crawler.jobs.nodes import Map, Node, Scalar, locate
 _ALONE: Final[dict[tuple[str, ...], str]] = {
     ("download", "pack"): "one process writes an archive, and several would write over each other",
     ("request", "cookies"): "cookies that are kept belong to one process, and several would not know each other's",
+    ("recrawl",): "what earlier rounds know of pages is kept and read by one process",
+    ("telemetry", "propagate"): "the spans are made by one process, and others send the requests",
 }
 
 

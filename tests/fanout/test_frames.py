@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -66,6 +67,12 @@ def test_items_come_out_as_they_went_in() -> None:
         (values,) = send(lease_values(Lease(5, bytes(16), item, "http://h")))
         assert isinstance(values, tuple)
         assert lease_of(values) == Lease(5, bytes(16), item, "http://h")
+
+
+def test_no_field_is_forgotten() -> None:
+    """Every field of an item goes over the line, and so does all of what was finished that several processes can do."""
+    assert all(getattr(FULL, field.name) != field.default for field in fields(Item))
+    assert set(Finished._fields) - {"kept"} == {"id", "outcome", "record", "found", "rows", "attempts", "exchange"}
 
 
 class Colour(StrEnum):

@@ -427,6 +427,7 @@ def test_attempts_are_told_and_counted(tmp_path: Path, beds: list[Testbed]) -> N
         ({"workers": "all"}, "or auto, not"),
         ({"workers": 2, "kind": "download", "download": {"pack": "tar"}}, "download.pack: needs `workers: 1`, not 2"),
         ({"workers": "auto", "request": {"cookies": True}}, "request.cookies: needs `workers: 1`, not auto"),
+        ({"workers": 2, "telemetry": {"propagate": True}}, "telemetry.propagate: needs `workers: 1`, not 2"),
         ({"workers": 2, "kind": "bench"}, "workers: has no effect with `kind: bench`"),
     ],
 )
