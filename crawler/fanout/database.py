@@ -450,6 +450,13 @@ class DatabaseFrontier:
         self._counts[outcome] += n
         self._counts["pending"] -= n
 
+    def url_of(self, fp: bytes) -> str | None:
+        """Give the URL of a request by its fingerprint."""
+        with self._translated():
+            query = "SELECT url FROM requests WHERE fp_high = ? AND fp_low = ?"
+            row = self._db.execute(query, struct.unpack(">qq", fp)).fetchone()
+        return None if row is None else str(row[0])
+
     def claim(self, name: str, owner: bytes) -> bool:
         """Reserve a file name for a request; whether it is that request's now."""
         with self._transaction():

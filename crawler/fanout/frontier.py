@@ -139,6 +139,9 @@ class Frontier(Protocol):
             OutputError: The disk refused; the requests are still leased.
         """
 
+    def url_of(self, fp: bytes) -> str | None:
+        """Give the URL of a request by its fingerprint."""
+
     def claim(self, name: str, owner: bytes) -> bool:
         """Reserve a file name for a request; whether it is that request's now."""
 
@@ -236,6 +239,10 @@ class MemoryFrontier:
     def claim(self, name: str, owner: bytes) -> bool:
         """Reserve a file name for a request."""
         return self._names.setdefault(name, owner) == owner
+
+    def url_of(self, fp: bytes) -> str | None:
+        """Nothing is kept of requests that are done."""
+        return None
 
     def hosts(self) -> list[HostRow]:
         """There were no earlier runs."""

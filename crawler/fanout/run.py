@@ -31,6 +31,7 @@ from crawler.fanout.bodies import BodyKeeper, open_bodies
 from crawler.fanout.books import Books, Workforce
 from crawler.fanout.clock import loop_clock
 from crawler.fanout.cookie_file import COOKIE_FILE, load_cookies, save_cookies
+from crawler.fanout.crawl_tally import CrawlTally, Telling
 from crawler.fanout.database import DatabaseFrontier
 from crawler.fanout.download import Downloads
 from crawler.fanout.download_setup import open_downloads
@@ -134,6 +135,7 @@ class Run:
         self._watch_queue: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._stopped: anyio.Event | None = None
         self._recrawl: Recrawl | None = None
+        self._crawl_tally = CrawlTally()
         self._is_aborted = False
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -159,7 +161,7 @@ class Run:
             self._turns.restore(frontier.hosts(), clock())
             await self._work(self._ledger(frontier, clock), clock)
             await self._finish_outputs(sinks)
-            return await self._summarise(started_at, clock(), sinks)
+            return await self._summarise(started_at, clock(), sinks, frontier)
 
     def stop(self, reason: StopReason = "interrupted") -> None:
         """End the run gracefully: no new request; those in flight may finish within `plan.grace` seconds.
@@ -258,7 +260,7 @@ class Run:
         def record_of(result: Result) -> Record:
             return recorder.record(result, result.target.item, result.target.fp)
 
-        recrawl = self._recrawl
+        recrawl, tally = self._recrawl, self._crawl_tally
 
         def build(result: Result) -> Request:
             request = build_request(client, result.target.item)
@@ -358,6 +360,7 @@ class Run:
             if rules.finish(result.outcome == "failed"):
                 self.stop("requested")
             record = recorder.record(result, lease.item, lease.fp)
+            tally.note(record)
             exchange = extras.exchange(result)
             kept = None
             if recrawl is not None:
@@ -561,7 +564,7 @@ class Run:
             return ("stopped" if self._reason == "requested" else "interrupted"), _EXIT_CODES[self._reason]
         return "finished", 0 if self._rules.are_tolerable(stats.failed, stats.done) else 1
 
-    async def _summarise(self, started_at: datetime, now: float, sinks: Sequence[Sink]) -> Outcome:
+    async def _summarise(self, started_at: datetime, now: float, sinks: Sequence[Sink], frontier: Frontier) -> Outcome:
         state, exit_code = self._verdict()
         self.stats.suspended = self._suspended()
         outputs = await anyio.to_thread.run_sync(
@@ -570,6 +573,8 @@ class Run:
         hit = self._rules.hit if state == "stopped" and self._disk_error is None else None
         summary = make_summary(self.plan, self.stats.summary(now), state, exit_code, started_at, outputs)
         summary["limits_hit"] = [] if hit is None else [f"stop.{hit}"]
+        if self._crawl_tally.is_crawl:
+            summary["crawl"] = await anyio.to_thread.run_sync(self._crawled, frontier)
         message = "" if self._disk_error is None else str(self._disk_error)
         if hit is not None:
             message = f"stopped by stop.{hit}; the same command goes on with what is left"
@@ -585,6 +590,20 @@ class Run:
     def _suspended(self) -> dict[str, float]:
         """For how long each host wanted no requests, by its key."""
         return dict(self._turns.suspended)
+
+    def _crawled(self, frontier: Frontier) -> dict[str, object]:
+        """Say what a crawl has seen, and what it left out."""
+
+        def url_of(number: str) -> str | None:
+            url = frontier.url_of(bytes.fromhex(number.removeprefix("b2:")))
+            return None if url is None else self.stats.mask(url)
+
+        told: dict[str, object] = {}
+        parts: tuple[object, ...] = (self._processor, self._gate)
+        for one in parts:
+            if isinstance(one, Telling):
+                told.update(one.told())
+        return {**self._crawl_tally.summary(url_of), **told}
 
     def _summary_path(self) -> Path | None:
         """Beside the first output that is a file, else with the state."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+from crawler.fanout.crawl_report import crawl_charts, crawl_tables
 from crawler.report import units
 from crawler.report.bars import Bar, bars
 from crawler.report.lines import line_chart
@@ -69,6 +70,8 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def _charts(summary: Summary) -> Iterator[str]:
+    if "crawl" in summary:
+        yield from crawl_charts(summary["crawl"])
     timeline = summary.get("timeline") or {"step_s": 1, "finished": (), "failed": (), "bytes": ()}
     step = timeline["step_s"]
     yield figure_of("Over time", "Requests finished per second.", _rates(timeline, step))
@@ -131,6 +134,8 @@ def _counted(title: str, counts: Any, kind: str = "s0") -> str:
 
 
 def _tables(summary: Summary) -> Iterator[str]:
+    if "crawl" in summary:
+        yield from crawl_tables(summary["crawl"])
     hosts = tuple(
         (
             row["host"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crawler.fanout.crawl_tally import Telling
 from crawler.fanout.pages import Findings, Page, Processor
 
 
@@ -29,6 +30,14 @@ class Chain:
                 all_found.error = one.error
                 break
         return all_found
+
+    def told(self) -> dict[str, object]:
+        """What each of them adds to the summary."""
+        told: dict[str, object] = {}
+        for processor in self._processors:
+            if isinstance(processor, Telling):
+                told.update(processor.told())
+        return told
 
 
 def chain(processors: Sequence[Processor]) -> Processor | None:

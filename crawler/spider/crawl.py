@@ -165,6 +165,11 @@ class Crawl:
             if item.discovered_by == "sitemap":
                 self._sitemap_urls += 1
 
+    def told(self) -> dict[str, object]:
+        """Say which links were not followed, and why; for the summary of the run."""
+        counts = {name: n for name, n in self.judge.counts.items() if n}
+        return {"not_followed": counts, "traps": dict(self.judge.traps.counts)}
+
     def _priority(self, parent: int, depth: int) -> int:
         if self.settings.order == "priority":
             return parent

@@ -224,6 +224,10 @@ class RobotsGate:
             return "unavailable"
         return "allowed" if host.rules.allows(item.url, self.settings.agent) else "denied"
 
+    def told(self) -> dict[str, object]:
+        """Say which hosts asked for a longer delay than is kept; for the summary of the run."""
+        return {"clamped_delays": dict(self.clamped)}
+
     # -- sitemaps -----------------------------------------------------------------------------------------------------
 
     def want_sitemaps(self, origin: str) -> None:

@@ -72,6 +72,11 @@ def test_the_example_yields_every_product_once(tmp_path: Path) -> None:
 
     assert done.returncode == 1, done.stderr  # the one broken link
     check_all_is_there(tmp_path)
+    crawl = json.loads((tmp_path / "out" / "summary.json").read_bytes())["crawl"]
+    (broken,) = crawl["broken"]["links"]
+    assert (broken["status"], broken["parent"].endswith("/site/")) == (404, True)
+    assert crawl["not_followed"]["out_of_scope"] == 1
+    assert "Broken links" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no such signal")
