@@ -221,6 +221,7 @@ class WorkerRun(Run):
         self._takes_over = takes_over
         self._known = hosts
         self._sends_lines = sends_lines
+        self._writes_lines = self._writes_lines and sends_lines
         if tells_attempts:
             self.observers.append(self)
 

@@ -256,7 +256,10 @@ def asked_for(result: Result, policy: RetryPolicy, wall: Callable[[], float]) ->
         return None
     if result.error_kind == "rate_limited" and result.retry_after:
         return result.retry_after
-    return parse_rate_limit(result.response.headers.raw, wall)
+    lines = result.response.raw_lines
+    if lines is not None and b"ratelimit" not in lines.lower():  # as a rule; spares taking the head apart
+        return None
+    return parse_rate_limit(result.response.raw_headers, wall)
 
 
 def _judge(result: Result, response: Response) -> None:

@@ -51,12 +51,13 @@ from crawler.fanout.pages import Gate, Processor, process
 from crawler.fanout.plan import Item, Outcome, Plan, RunState, StopReason
 from crawler.fanout.polite import PoliteSource
 from crawler.fanout.pressure import LOOK_EVERY_S, Look
-from crawler.fanout.record import Record, Recorder, masker
+from crawler.fanout.record import Record, Recorder, WrittenRecord, masker
+from crawler.fanout.record_lines import LineRecorder
 from crawler.fanout.recrawl import Recrawl
 from crawler.fanout.result import Result
 from crawler.fanout.run_report import run_report
 from crawler.fanout.sinks import Sink, finish_all, make_sink
-from crawler.fanout.sinks.rows import wants_headers
+from crawler.fanout.sinks.rows import wants_headers, wants_lines
 from crawler.fanout.stats import Stats
 from crawler.fanout.stopping import StopRules
 from crawler.fanout.summary import make_summary, write_summary
@@ -123,6 +124,7 @@ class Run:
         self.observers = list(observers)
         self.tracer: Tracer | None = None
         self._rules = StopRules(plan.stop)
+        self._writes_lines = wants_lines(plan.outputs)
         self._addresses = Addresses(system_addresses(plan.client.names)) if plan.politeness.by == "ip" else None
         interval: Callable[[str], float | None] | None = None if gate is None else gate.interval
         if self._addresses is not None and gate is not None:
@@ -268,6 +270,9 @@ class Run:
                 recrawl.ask(result, request)
             return request
 
+        # Nobody looks into a record that only becomes a line.
+        is_for_lines = self._writes_lines and gate is None and processor is None and recrawl is None
+        line_of = LineRecorder(recorder).line if is_for_lines else None
         extras = Extras(plan, record_of, epoch, stats.mask)
         sender = watched(client if tracer is None else TracedClient(client), plan)
         fetcher = Fetcher(
@@ -359,6 +364,8 @@ class Run:
             stats.finish(result, host_of(result), result.ended)
             if rules.finish(result.outcome == "failed"):
                 self.stop("requested")
+            if line_of is not None and (line := line_of(result, lease.item, lease.fp)) is not None:
+                return ledger.record(Finished(lease.id, result.outcome, WrittenRecord(line)))
             record = recorder.record(result, lease.item, lease.fp)
             tally.note(record)
             exchange = extras.exchange(result)

@@ -260,6 +260,12 @@ class Response:
         return raw
 
     @property
+    def raw_lines(self) -> bytes | None:
+        """The field lines of the head as they came, `Name: value\\r\\n` each; None where they were taken apart."""
+        raw = self._raw_headers if self._headers is None else None
+        return raw if isinstance(raw, bytes) else None
+
+    @property
     def http_version(self) -> str:
         """`HTTP/1.0`, `HTTP/1.1` or `HTTP/2`, as was negotiated."""
         version: bytes = self.extensions.get("http_version", b"HTTP/1.1")

@@ -74,6 +74,14 @@ class Selection:
         return item_rows(one.record, one.rows)
 
 
+def wants_lines(outputs: Sequence[Output]) -> bool:
+    """Whether all that any output wants of a request is its record, whole, as a line of JSON."""
+    return bool(outputs) and all(
+        output.format == "jsonl" and output.records == "requests" and not output.fields and output.where is None
+        for output in outputs
+    )
+
+
 def wants_headers(outputs: Sequence[Output]) -> bool:
     """Whether an output names the headers of responses among its fields, or asks for them in its condition."""
     return any(
