@@ -52,6 +52,7 @@ class BodyKeeper:
         self._bandwidth = bandwidth if bandwidth is not None and bandwidth.is_capped else None
         self._policy = policy
         self._files = files
+        self._is_only_counted = policy.keep == "none" and policy.hold is None and self._bandwidth is None
 
     def close(self) -> None:
         """Let go of the folder of files."""
@@ -62,6 +63,24 @@ class BodyKeeper:
         """Remove what a killed run left of a request that has failed for good, however it did."""
         if self._files is not None:
             await self._files.forget(wished_name(lease.item), lease.fp)
+
+    def count_whole(self, response: Response, result: Result) -> bool:
+        """Count and hash a body that came whole, if no more is to be done with it; whether that was so.
+
+        Raises:
+            ResponseTooLarge: The body is larger than the policy allows.
+            DecodingError: It is not coded as its head says.
+        """
+        if not self._is_only_counted or not response.is_closed:
+            return False
+        policy = self._policy
+        body = response.content if policy.decode else self._whole(response)
+        size = result.bytes = len(body)
+        if policy.max_size is not None and size > policy.max_size:
+            raise _too_large(policy.max_size)
+        if policy.hash:
+            result.sha256 = sha256(body).hexdigest()
+        return True
 
     async def keep(
         self, response: Response, result: Result, wished: str | None, owner: bytes, judge: Judge | None = None
@@ -179,6 +198,10 @@ def open_bodies(
     return BodyKeeper(policy, files, bandwidth, has_remains=has_remains)
 
 
+def _too_large(limit: int) -> ResponseTooLarge:
+    return ResponseTooLarge(f"the body is larger than {limit} bytes")
+
+
 class _Reading:
     """One body as it is read.
 
@@ -214,7 +237,7 @@ class _Reading:
     def count(self, piece: bytes) -> None:
         self.size += len(piece)
         if self._max_size is not None and self.size > self._max_size:
-            raise ResponseTooLarge(f"the body is larger than {self._max_size} bytes")
+            raise _too_large(self._max_size)
         if self._judge is not None:
             self._judge.so_far(self.size)
         if self.digest is not None:

@@ -177,7 +177,7 @@ class CrewRun(Run):
         result.skip(WorkerLost("two processes died while it was under way"), now)
         result.started = now
         lease: Lease = result.target
-        self.stats.finish(result, host_of(result), now)
+        self.stats.finish(result, host_of(result), now, result.outcome)
         record = self._recorder.record(result, lease.item, lease.fp)
         if self._rules.finish(is_failed=True):
             self.stop("requested")

@@ -175,7 +175,7 @@ class Fetcher:
         result.response = response
         if self._bodies is None:
             result.bytes = len(response.content)
-        else:
+        elif self._checks or not self._bodies.count_whole(response, result):
             await self._read(self._bodies, response, result)
         if response.status_code >= 400:
             _judge(result, response)

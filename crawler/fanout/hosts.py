@@ -272,6 +272,9 @@ class HostClock:
             For how many seconds longer the host is left alone because of it.
         """
         throttle = self.throttle
+        if kind is None and not asked and not (self._steps or self._failures or self._open_for) and throttle is None:
+            self.in_flight -= 1  # all is well, and was: there is nothing to learn
+            return 0.0
         if throttle is not None and throttle.learn(begun, now, kind, status, ttfb, self.in_flight):
             self._bucket.pace(throttle.rate, now)
             self.is_changed = True

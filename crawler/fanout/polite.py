@@ -80,10 +80,9 @@ class PoliteSource:
             if new is None:
                 return None
             new.host = self._name_host(new)
-            if turns.admit(
-                new, self._clock()
-            ):  # looking at many takes time, and an old start would shorten an interval
+            if turns.admit(new, now):
                 return new
+            now = self._clock()  # looking at many takes time, and an old start would shorten an interval
         self._was_full = was_full
         return None
 

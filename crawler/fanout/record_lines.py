@@ -9,12 +9,11 @@ What is not ordinary (an error, a redirect, a body in the record, a row with `me
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from crawler.fanout.ids import fingerprint, fingerprint_text
+from crawler.fanout.ids import fingerprint
 from crawler.fanout.record import Recorder, micros
 from crawler.models.header_values import charset_of
 

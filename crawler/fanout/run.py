@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -361,11 +361,12 @@ class Run:
                 self._stop_for_disk(output_error(str(plan.body.directory), error))
                 return None  # this machine's trouble, not the URL's: it stays pending
             lease: Lease = result.target
-            stats.finish(result, host_of(result), result.ended)
-            if rules.finish(result.outcome == "failed"):
+            outcome = result.outcome
+            stats.finish(result, host_of(result), result.ended, outcome)
+            if rules.finish(outcome == "failed"):
                 self.stop("requested")
             if line_of is not None and (line := line_of(result, lease.item, lease.fp)) is not None:
-                return ledger.record(Finished(lease.id, result.outcome, WrittenRecord(line)))
+                return ledger.record(Finished(lease.id, outcome, WrittenRecord(line)))
             record = recorder.record(result, lease.item, lease.fp)
             tally.note(record)
             exchange = extras.exchange(result)
@@ -623,10 +624,15 @@ class Run:
 def host_of(result: Result) -> str:
     """Give host and port of a request as the summary groups by them."""
     try:
-        url = URL(result.url) if result.request is None else result.request.url
-        return url.origin.netloc.decode("ascii", "replace")
+        origin = (URL(result.url) if result.request is None else result.request.url).origin
+        return _name_of(origin.netloc)
     except (InvalidURL, ValueError):
         return "(invalid)"
+
+
+@lru_cache(maxsize=1024)
+def _name_of(netloc: bytes) -> str:
+    return netloc.decode("ascii", "replace")
 
 
 def build_request(client: HTTPClient, item: Item) -> Request:

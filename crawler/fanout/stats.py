@@ -247,9 +247,8 @@ class Stats:
             phases["connect"].add(timing.connect)
             phases["tls"].add(timing.tls)
 
-    def finish(self, result: Result, host: str, now: float) -> None:
+    def finish(self, result: Result, host: str, now: float, outcome: str) -> None:
         """Count a request that has its final outcome."""
-        outcome = result.outcome
         self.counts[outcome] += 1
         self.rate.add(now)
         self.timeline.add(now, failed=outcome == "failed", size=result.bytes_wire)

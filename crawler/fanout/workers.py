@@ -94,6 +94,7 @@ class Engine:
         self._sequence = 0
         self._workers = 0
         self._busy = 0
+        self._turns = 0  # of all workers: if another began one meanwhile, a worker has let the loop go on
         self._borrowed = 0
         self._is_stopping = False
         self._is_paused = False
@@ -183,7 +184,7 @@ class Engine:
         self._crew.start_soon(self._work)
 
     async def _work(self) -> None:
-        turns = 0
+        alone = 0
         try:
             while not self._is_stopping:
                 result = self._take()
@@ -196,9 +197,13 @@ class Engine:
                     self.wake()  # one alarm may make many hosts ready
                 if self._workers < self._concurrency and not self._resting:
                     self._start_worker()
+                self._turns += 1
+                before = self._turns
                 await self._turn(result)
-                turns += 1
-                if turns % _TURNS_BETWEEN_CHECKPOINTS == 0:
+                # A checkpoint costs 10 µs, and attempts that waited for something were one.
+                alone = alone + 1 if self._turns == before else 0
+                if alone >= _TURNS_BETWEEN_CHECKPOINTS:
+                    alone = 0
                     await anyio.lowlevel.checkpoint()
         except Exception as error:
             self.fail(error)

@@ -32,7 +32,7 @@ def count(stats: Stats, result: Result, host: str = "h.example", now: float = 11
     stats.submitted += 1
     stats.start_attempt(1)
     stats.end_attempt(result, host)
-    stats.finish(result, host, now)
+    stats.finish(result, host, now, result.outcome)
 
 
 def test_outcomes_are_counted() -> None:
