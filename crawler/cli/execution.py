@@ -25,13 +25,13 @@ from crawler.cli.source import describe
 from crawler.cli.summary import show_summary, view_summary
 from crawler.cli.text import one_line
 from crawler.cli.units import count
-from crawler.cli.watching import watched
 from crawler.fanout import Outcome, Plan, Run
 from crawler.fanout.errors import RunError
 from crawler.fanout.run import STATE_FILE, SUMMARY_FILE
 from crawler.fanout.summary import REPORT_FILE
 from crawler.jobs import Job, JobError
 from crawler.jobs.crew_job import run_of
+from crawler.jobs.watching import watched
 
 _DRY_RUN_SHOWN = 10
 
@@ -102,7 +102,7 @@ async def _run(job: Job, plan: Plan, testbed_url: str | None, *, quiet: bool, is
     work = run_of(job, plan, staff, items, testbed_url=testbed_url)
     progress = choose_progress("none" if quiet else job.progress_mode, job.progress_interval)
     async with shown(progress, work.stats):
-        with _interruptible(work, progress), watched(job, work):
+        with _interruptible(work, progress), watched(job, work, job.log):
             return await work.execute()
 
 

@@ -194,7 +194,7 @@ class Api:
     def records_file(self, run: RunRow) -> Path | None:
         """The JSONL file of a run's records; None if it has none (yet)."""
         for output in run.outputs:
-            if output["format"] == "jsonl":
+            if output.get("is_shown", output["format"] == "jsonl"):
                 return Path(output["path"])
         return None
 

@@ -30,7 +30,7 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
-TALKATIVE: Final = ("crawler.service", "crawler.run")
+TALKATIVE: Final = ("crawler.service",)
 """What tells of everything; the rest of the package only of trouble, as the client has a line for each request."""
 
 

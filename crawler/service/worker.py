@@ -26,9 +26,12 @@ import orjson
 
 from crawler.fanout import Output, Plan, Run, Stats
 from crawler.fanout.errors import RunError
+from crawler.fanout.sinks.compress import compression_of
 from crawler.jobs import Job, JobError, load_job
 from crawler.jobs.crew_job import run_of
 from crawler.jobs.network import guard_of
+from crawler.jobs.watch_rules import LogPlan
+from crawler.jobs.watching import watched
 from crawler.service.content import content_digest, folder_size
 from crawler.service.logs import log_to_stderr
 
@@ -42,7 +45,7 @@ LOCKED: Final = 6
 NICENESS: Final = 5
 """Runs yield to the service: where both want the processor, the API answers first."""
 
-_log: Final = logging.getLogger("crawler.run")
+_log: Final = logging.getLogger("crawler.service.run")
 Command = Literal["stop", "abort"]
 
 
@@ -149,15 +152,34 @@ def _execute(order: Order, wire: Wire) -> int:
     plan = replace(plan, outputs=_to_files(plan.outputs, folder), grace=min(plan.grace, order.grace))
     with _testbed(job, plan) as url:
         staff = job.staff(plan, testbed_url=url)
-        return _run(run_of(job, plan, staff, testbed_url=url, public_only=True, allow=allow), plan, wire)
+        run = run_of(job, plan, staff, testbed_url=url, public_only=True, allow=allow)
+        with watched(job, run, _log_here(job.log, folder)):
+            return _run(run, plan, wire)
+
+
+def _log_here(log: LogPlan | None, folder: Path) -> LogPlan | None:
+    """The job's own log: into the run's folder, or among the lines that `run.log` has anyway; for programs."""
+    if log is None:
+        return None
+    form = "json" if log.format == "auto" else log.format
+    return replace(log, format=form, file=None if log.file is None else folder / log.file.name)
 
 
 def _to_files(outputs: tuple[Output, ...], folder: Path) -> tuple[Output, ...]:
-    """Standard output is nobody's here; and the records must be somewhere that can be shown."""
-    kept = tuple(output for output in outputs if str(output.path) != "-")
-    if any(output.format == "jsonl" for output in kept):
+    """Standard output is nobody's here; and the records must be somewhere that can be shown, page by page."""
+    kept = tuple(output for output in outputs if not output.is_stdout)
+    if any(_can_be_shown(output) for output in kept):
         return kept
-    return (Output(folder / "results.jsonl"), *kept)
+    taken = {output.path for output in kept}
+    names = ("results.jsonl", "records.jsonl", *(f"records-{n}.jsonl" for n in range(len(kept))))
+    return (Output(next(folder / name for name in names if folder / name not in taken)), *kept)
+
+
+def _can_be_shown(output: Output) -> bool:
+    """Whether a page of it can be found by its place in the file: whole records, a line each, in one plain file."""
+    is_whole = output.records == "requests" and not output.fields and output.where is None
+    is_plain = output.format == "jsonl" and compression_of(output) == "none" and "{seq" not in str(output.path)
+    return output.is_local and is_whole and is_plain
 
 
 @contextlib.contextmanager
@@ -206,7 +228,7 @@ async def _drive(run: Run, plan: Plan, wire: Wire) -> int:
             loop.call_soon_threadsafe(acts[command])
 
     wire.commands(act)
-    wire.say("started", outputs=[{"path": str(output.path), "format": output.format} for output in plan.outputs])
+    wire.say("started", outputs=_shown_outputs(plan))
     _log.info("run %s of %s begins", plan.run_id, plan.name)
     teller = asyncio.create_task(_tell(run.stats, wire))
     try:
@@ -232,7 +254,14 @@ async def _drive(run: Run, plan: Plan, wire: Wire) -> int:
 
 
 def _records(plan: Plan) -> Path:
-    return next(output.path for output in plan.outputs if output.format == "jsonl")
+    return next(output.path for output in plan.outputs if _can_be_shown(output))
+
+
+def _shown_outputs(plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {"path": str(output.path), "format": output.format, "is_shown": _can_be_shown(output)}
+        for output in plan.outputs
+    ]
 
 
 async def _tell(stats: Stats, wire: Wire) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +23,11 @@ TOKEN, READ = "t" * 32, "r" * 32
 
 
 def test_a_run_from_its_start_to_its_records(serve: Serve, write_job: WriteJob) -> None:
-    """Submitted, watched, read by page, its files fetched; and everything of it is told afterwards."""
-    write_job("demo", GOOD)
+    """Submitted, watched, read by page, its files fetched; and everything of it is told afterwards.
+
+    Its own output is packed and its log has a file: both lie in its folder, and its records can be read all the same.
+    """
+    write_job("demo", GOOD + "output: {path: out/all.jsonl.gz}\nlog: {file: logs/tries.jsonl, level: debug}\n")
 
     async def work(bench: Bench) -> None:
         answer = await bench.post("/v1/runs", {"job": "demo"})
@@ -44,6 +48,9 @@ def test_a_run_from_its_start_to_its_records(serve: Serve, write_job: WriteJob) 
         file = await bench.client.get(f"/v1/runs/{run['id']}/files/{path}")
         assert (len(file.content), file.headers["content-disposition"].split(";")[0]) == (500, "attachment")
         assert "is finished" in (await bench.client.get(f"/v1/runs/{run['id']}/log")).text
+        folder = bench.service.settings.folder("demo", run["id"])
+        assert len(gzip.decompress((folder / "all.jsonl.gz").read_bytes()).splitlines()) == 3
+        assert "http_4xx" in (folder / "tries.jsonl").read_text(encoding="utf-8")
         events = (await bench.client.get(f"/v1/runs/{run['id']}/events")).text
         assert "event: end" in events
         for page in ("/", "/jobs/demo", f"/runs/{run['id']}", "/docs"):

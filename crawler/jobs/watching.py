@@ -1,4 +1,4 @@
-"""What the sections `log` and `telemetry` of a job ask for, set up around its run."""
+"""What the sections `log` and `telemetry` of a job ask for, set up around its run, whoever runs it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,36 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Literal
 
-from crawler.cli.exits import CommandError
-from crawler.cli.logs import logging_to
 from crawler.fanout import Run
 from crawler.fanout.attempt_log import AttemptLog
+from crawler.fanout.errors import RunError
 from crawler.fanout.ids import fingerprint_text
-from crawler.jobs import Job
+from crawler.jobs.job import Job
+from crawler.jobs.run_log import logging_to
 from crawler.jobs.watch_rules import LogPlan
 
 
+class CannotWatch(RunError):
+    """What `telemetry` asks for cannot be had; nothing was begun."""
+
+    exit_code = 2
+
+
 @contextmanager
-def watched(job: Job, run: Run) -> Iterator[None]:
+def watched(job: Job, run: Run, log: LogPlan | None) -> Iterator[None]:
     """Log the run and show it to monitoring while the block runs, as far as the job asks for it.
+
+    Args:
+        job, run: What runs.
+        log: Where the log goes: `job.log`, or where the caller has it instead.
 
     Raises:
         OutputError: The log cannot be written.
-        CommandError: The address for Prometheus cannot be bound.
+        CannotWatch: The address for Prometheus cannot be bound.
     """
     with ExitStack() as stack:
-        if job.log is not None:
-            log = job.log
-            form = (
-                log.format if log.format != "auto" else "text" if log.file is None and sys.stderr.isatty() else "json"
-            )
-            stack.enter_context(logging_to(log.file, form, log.level))
+        if log is not None:
+            stack.enter_context(logging_to(log.file, _format(log), log.level))
             plan = run.plan
             run.observers.append(
                 AttemptLog(
@@ -64,7 +70,7 @@ def _show_to_monitoring(job: Job, run: Run, stack: ExitStack) -> None:
         try:
             stack.enter_context(serving(collector, host, port))
         except OSError as error:
-            raise CommandError(f"telemetry.prometheus.listen: {host}:{port}: {error.strerror or error}") from error
+            raise CannotWatch(f"telemetry.prometheus.listen: {host}:{port}: {error.strerror or error}") from error
     if wanted.otlp is not None:
         from crawler.telemetry.otlp import exporting
 
