@@ -57,8 +57,8 @@ def _names(model: JobFile) -> Names:
 
 
 def _streams(model: JobFile) -> Streams | None:
-    """`None` where the job says nothing: HTTP/2 connections then carry as many requests as their servers allow."""
-    if model.http.model_fields_set.isdisjoint(("streams_per_connection", "window")):
+    """`None` where no connection can carry several requests."""
+    if model.http.version == "1.1":
         return None
     return Streams(model.http.streams_per_connection, model.http.window)
 

@@ -51,14 +51,14 @@ def test_timeouts(job: Callable[[str], Job], text: str, expected: Timeout) -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", None),
-        ("http: {keepalive: 3s}", None),
+        ("", Streams(100, 1 << 20)),
+        ('http: {version: "1.1"}', None),
         ("http: {streams_per_connection: 7}", Streams(7, 1 << 20)),
         ("http: {window: 4MiB}", Streams(100, 4 << 20)),
     ],
 )
 def test_streams(job: Callable[[str], Job], text: str, expected: Streams | None) -> None:
-    """Only where the job says something of them."""
+    """A hundred on a connection unless the job says otherwise."""
     assert job(text).plan().client.streams == expected
 
 
