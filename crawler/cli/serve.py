@@ -32,7 +32,7 @@ def serve(
         list[str] | None,
         typer.Option("--allow-network", metavar="CIDR", help="Every run may reach these, too; repeatable."),
     ] = None,
-    anonymous: Annotated[bool, typer.Option("--anonymous", help="Scheduled jobs need no `contact`.")] = False,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Jobs need no `contact`.")] = False,
 ) -> None:
     """Run the jobs of a folder by their schedules.
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -59,15 +60,15 @@ class Catalog:
 
     Args:
         folder: The folder; files directly in it count, hidden ones do not.
-        anonymous: Scheduled jobs need no `contact`.
+        anonymous: Scheduled jobs and crawls need no `contact`.
         read: Reads a job file; for tests.
     """
 
-    def __init__(self, folder: Path, *, anonymous: bool = False, read: Callable[[Path], Job] = load_job) -> None:
+    def __init__(self, folder: Path, *, anonymous: bool = False, read: Callable[[Path], Job] | None = None) -> None:
         self.folder = folder
         self.problem = ""
         self._anonymous = anonymous
-        self._read = read
+        self._read = read or partial(load_job, anonymous=anonymous)
         self._known: dict[Path, tuple[Signature, Entry]] = {}
         self._entries: dict[str, Entry] = {}
 

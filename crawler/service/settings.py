@@ -22,7 +22,7 @@ class Settings:
         token, read_token: What a request must bring; `None` asks for none.
         hosts: Names of this server besides its address, for the check of `Host`.
         allow: Addresses and networks that every run may reach besides the public ones.
-        anonymous: Scheduled jobs need no `contact`.
+        anonymous: Scheduled jobs and crawls need no `contact`.
         max_runs: Processes at once.
         max_queued: Runs that may wait; more are refused.
         grace: What requests in flight get when a run is stopped.

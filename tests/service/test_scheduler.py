@@ -177,12 +177,15 @@ def test_two_files_of_one_name_are_an_error_of_the_later(prepared: Settings, wri
 def test_a_scheduled_job_says_who_it_is(prepared: Settings, write_job: WriteJob) -> None:
     """Unless the operator says that it need not."""
     write_job("x", "urls: [https://example.org/]\nschedule: {every: 1h}\n")
+    (prepared.jobs / "crawl.yaml").write_text("kind: crawl\nurls: [http://h/]\n", encoding="utf-8")
     strict, lax = Catalog(prepared.jobs), Catalog(prepared.jobs, anonymous=True)
     strict.look()
     lax.look()
 
     assert "needs `contact`" in strict.entries["x"].error
     assert lax.job("x") is not None
+    assert "names somebody" in strict.entries["crawl"].error
+    assert lax.job("crawl") is not None
 
 
 def test_a_folder_that_is_away_loses_no_job(prepared: Settings, write_job: WriteJob) -> None:
