@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import crawler
+from crawler.cli.main import app
 from tests.service.conftest import Sluice
 
 WriteJob = Callable[[str, str], Path]
@@ -105,26 +106,11 @@ def _records(folder: Path, run_id: str) -> Counter[str]:
     return Counter(json.loads(line)["key"] for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def test_killed_in_mid_run_it_goes_on_by_itself(folder: Path, start: Start, sluice: Sluice) -> None:
-    """After kill -9 and a new start: the same run, finished, every record once; and one run only."""
-    served = start(folder)
-    run_id = served.post("/v1/runs", {"job": "slow"})["id"]
-    served.until(run_id, _is_held)
-    served.end(signal.SIGKILL)
-    sluice.open()
+def test_killed_and_stopped_in_mid_run_it_goes_on_by_itself(folder: Path, start: Start, sluice: Sluice) -> None:
+    """After kill -9, and after SIGTERM, which ends it with code 0: the same run goes on, alone, every record once.
 
-    served = start(folder)
-    run = served.until(run_id, lambda run: run["state"] == "finished")
-    runs = served.get("/v1/runs")["runs"]
-
-    assert [run["id"] for run in runs] == [run_id]
-    assert (run["resumes"], run["losses"], run["exit_code"]) == (1, 0, 0)
-    assert _records(folder, run_id) == Counter(str(n) for n in range(1, URLS + 1))
-    assert served.end(signal.SIGTERM) == 0
-
-
-def test_a_signal_drains_and_the_next_start_goes_on(folder: Path, start: Start, sluice: Sluice) -> None:
-    """SIGTERM ends it with code 0 and the run is interrupted; a second service is kept out meanwhile."""
+    Meanwhile a second service is kept out.
+    """
     served = start(folder)
     command = [sys.executable, "-m", "crawler.cli", "serve", "--port", "0", "--jobs", str(folder / "jobs")]
     second = subprocess.run(
@@ -134,12 +120,17 @@ def test_a_signal_drains_and_the_next_start_goes_on(folder: Path, start: Start, 
     assert "another run holds" in second.stderr
     run_id = served.post("/v1/runs", {"job": "slow"})["id"]
     served.until(run_id, _is_held)
+    served.end(signal.SIGKILL)
+
+    served = start(folder)
+    served.until(run_id, lambda run: run["resumes"] == 1 and _is_held(run))
     assert served.end(signal.SIGTERM) == 0
     sluice.open()
 
     served = start(folder)
     run = served.until(run_id, lambda run: run["state"] == "finished")
-    assert (run["resumes"], run["progress"]["counts"]["ok"]) == (1, URLS)
+    assert [run["id"] for run in served.get("/v1/runs")["runs"]] == [run_id]
+    assert (run["resumes"], run["losses"], run["exit_code"], run["progress"]["counts"]["ok"]) == (2, 0, 0, URLS)
     assert _records(folder, run_id) == Counter(str(n) for n in range(1, URLS + 1))
     assert served.end(signal.SIGINT) == 0
 
@@ -185,18 +176,19 @@ def _children(pid: int) -> list[int]:
     ],
 )
 def test_what_it_does_not_start_with(
-    tmp_path: Path, arguments: list[str], environment: dict[str, str], message: str
+    tmp_path: Path,
+    arguments: list[str],
+    environment: dict[str, str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Exit code 2 and one sentence; nothing listens."""
-    command = [sys.executable, "-m", "crawler.cli", "serve", "--jobs", str(tmp_path), "--state", str(tmp_path / "s")]
-    done = subprocess.run(
-        [*command, "--port", "0", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env={**os.environ, **environment},
-    )
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
 
-    assert done.returncode == 2
-    assert message in done.stderr
+    with pytest.raises(SystemExit) as left:
+        app(["serve", "--jobs", str(tmp_path), "--state", str(tmp_path / "s"), "--port", "0", *arguments])
+
+    assert left.value.code == 2
+    assert message in capsys.readouterr().err
