@@ -35,9 +35,7 @@ class RunCollector(Collector):
         """Give every metric with its present values."""
         yield from (self._family(metric) for metric in metrics_of(self._stats, host_label=self._host_label))
         total = self._stats.latency
-        buckets = [
-            (_edge(bound), float(n)) for bound, n in zip(BOUNDS, total.cumulative(BOUNDS), strict=True)
-        ]
+        buckets = [(_edge(bound), float(n)) for bound, n in zip(BOUNDS, total.cumulative(BOUNDS), strict=True)]
         buckets.append(("+Inf", float(total.count)))
         duration = HistogramMetricFamily(_name(DURATION, "s"), "Attempts that got a response", labels=["job"])
         duration.add_metric([self._job], buckets, total.total)
