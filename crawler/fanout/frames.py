@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,6 +108,28 @@ def restored(value: Any) -> Any:
 # -- items and what became of them ------------------------------------------------------------------------------------
 
 
+_REST: Final = (
+    "method",
+    "headers",
+    "body",
+    "meta",
+    "path",
+    "idempotent",
+    "checksums",
+    "size",
+    "depth",
+    "parent",
+    "discovered_by",
+    "page",
+    "refused",
+    "memo",
+    "identity",
+)
+"""What of an item is sent besides URL, key and priority, where it is not all as usual."""
+
+_rest_of = attrgetter(*_REST)
+
+
 def item_values(item: Item) -> tuple[object, ...]:
     """Give an item as plain values; a plain GET is short."""
     start = (item.url, item.key, item.priority)
@@ -128,47 +151,15 @@ def item_values(item: Item) -> tuple[object, ...]:
         and item.identity is None
     ):
         return start
-    rest = (
-        item.method,
-        item.headers,
-        item.body,
-        item.meta,
-        item.path,
-        item.idempotent,
-        item.checksums,
-        item.size,
-        item.depth,
-        item.parent,
-        item.discovered_by,
-        item.page,
-        item.refused,
-        item.memo,
-        item.identity,
-    )
-    return (*start, *rest)
+    return (*start, *_rest_of(item))
 
 
 def item_of(values: tuple[Any, ...]) -> Item:
     """Undo `item_values`."""
     item = Item(values[0], key=values[1], priority=values[2])
     if len(values) > 3:
-        (
-            item.method,
-            item.headers,
-            item.body,
-            item.meta,
-            item.path,
-            item.idempotent,
-            item.checksums,
-            item.size,
-            item.depth,
-            item.parent,
-            item.discovered_by,
-            item.page,
-            item.refused,
-            item.memo,
-            item.identity,
-        ) = values[3:]
+        for name, value in zip(_REST, values[3:], strict=True):
+            setattr(item, name, value)
     return item
 
 

@@ -36,8 +36,3 @@ def fill_late(text: str, values: Mapping[str, str]) -> str:
         return whole if match[2] is None else whole[: int(match[2])]
 
     return _TOKEN.sub(value, text)
-
-
-def escape_late(text: str) -> str:
-    """Double the braces of a text, so that `fill_late` leaves it as it is."""
-    return text.replace("{", "{{").replace("}", "}}")

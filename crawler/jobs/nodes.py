@@ -7,7 +7,7 @@ are ours and not the YAML library's, because `--set` options and the command lin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from crawler.jobs.findings import Mark
 
@@ -110,8 +110,3 @@ def dotted(path: Sequence[str | int]) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
-
-
-def with_value(scalar: Scalar, value: ScalarValue, shown: str | None = None) -> Scalar:
-    """`scalar` with another value at the same place."""
-    return replace(scalar, value=value, shown=shown)

@@ -79,7 +79,7 @@ class NetworkTransport:
         self._open(limits)
 
     def _open(self, limits: Limits) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each of the two transports has its own network
 
 
 class HTTPTransport(NetworkTransport, BaseTransport):
